@@ -1,0 +1,103 @@
+"""Deployments: every attempt to run a candidate in an environment, and what came of it."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, SmallInteger, Text
+
+from release_ledger.deployment import Deployment, Report, ended, with_report
+from release_ledger.events import DeploymentCanceled, DeploymentGivenUp, DeploymentReported, DeploymentRequested
+from release_ledger.projection.projection import Projection, Rows, on, read_model
+from release_ledger.store.chain import canonical
+
+
+class Deployments(Projection):
+    """What was deployed here, newest first, and what came of it?
+
+    Numbered densely per environment, so that a page is a range. The columns are those of `deployment.Deployment`.
+    """
+
+    name = "deployments"
+    key = ("number",)
+    table = read_model(
+        "deployments",
+        Column("number", BigInteger),
+        Column("id", Text, nullable=False),
+        Column("release_candidate_version", Text, nullable=False),
+        Column("release_version", Text, nullable=False),
+        Column("commit", Text, nullable=False),
+        Column("candidate_cut_at", Text, nullable=False),
+        Column("kind", Text, nullable=False),
+        Column("status", Text, nullable=False),
+        Column("finished", SmallInteger, nullable=False),
+        Column("ended_by", Text),
+        Column("from_release_candidate_version", Text),
+        Column("deploy_start_at", Text),
+        Column("deploy_end_at", Text),
+        Column("reported_at", Text),
+        Column("reported_status", Text),
+        Column("last_report", Text),
+        Column("error_message", Text),
+        Column("error_key", Text),
+        Column("external_url", Text),
+        Column("external_url_key", Text),
+        Column("reason", Text),
+        Column("leaves", Text),
+        Column("recorded_by", Text, nullable=False),
+        Column("person_id", Text),
+        Column("requested_at", Text, nullable=False),
+        key=key,
+        indexes=[
+            Index("deployments_by_id", "stream", "generation", "id"),
+            Index("deployments_by_status", "stream", "generation", "status", "number"),
+            Index("deployments_by_version", "stream", "generation", "release_candidate_version", "finished", "number"),
+        ],
+    )
+
+    @on(DeploymentRequested)
+    def requested(self, event: DeploymentRequested, rows: Rows) -> None:
+        rows[event.number] = Deployment(
+            number=event.number,
+            id=event.deployment_id,
+            release_candidate_version=event.release_candidate_version,
+            release_version=event.release_version,
+            commit=event.commit,
+            candidate_cut_at=event.candidate_cut_at,
+            kind=event.kind,
+            status="pending",
+            finished=0,
+            ended_by=None,
+            from_release_candidate_version=event.from_release_candidate_version,
+            deploy_start_at=None,
+            deploy_end_at=None,
+            reported_at=None,
+            reported_status=None,
+            last_report=None,
+            error_message=None,
+            error_key=None,
+            external_url=None,
+            external_url_key=None,
+            reason=event.reason,
+            leaves=canonical(event.leaves).decode() if event.leaves is not None else None,
+            recorded_by=event.recorded_by,
+            person_id=event.person_id,
+            requested_at=event.recorded_at,
+        )
+
+    @on(DeploymentReported)
+    def reported(self, event: DeploymentReported, rows: Rows) -> None:
+        report = Report(
+            status=event.status,
+            at=event.happened_at,
+            timed=event.occurred_at is not None,
+            error_message=event.error_message,
+            external_url=event.external_url,
+        )
+        rows[event.number] = with_report(rows[event.number], report)
+
+    @on(DeploymentCanceled)
+    def canceled(self, event: DeploymentCanceled, rows: Rows) -> None:
+        rows[event.number] = ended(rows[event.number], "canceled", "rollback", event.recorded_at)
+
+    @on(DeploymentGivenUp)
+    def given_up(self, event: DeploymentGivenUp, rows: Rows) -> None:
+        rows[event.number] = ended(rows[event.number], "error", "ledger", event.recorded_at, event.error_message)

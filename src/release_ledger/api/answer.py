@@ -1,0 +1,40 @@
+"""How an answer is written: JSON, with the stream's version as its ETag."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from flask import Response, request
+
+from ..ledger.questions import Page
+
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+def json_response(body: Any, *, status: int = 200, version: int | None = None, location: str | None = None) -> Response:
+    """A JSON answer; `version` is that of the stream that it is about."""
+    response = Response(_ENCODER.encode(body) + b"\n", status=status, content_type="application/json")
+    if version is not None:
+        response.headers["ETag"] = f'"{version}"'
+    if location is not None:
+        response.headers["Location"] = location
+    return response
+
+
+def page_response(page: Page, *, number: int, per_page: int) -> Response:
+    """A page as a bare array, with a `Link` header to the first, the previous and the next."""
+    response = json_response(page.items, version=page.version)
+    links = {"first": 1}
+    if number > 1:
+        links["prev"] = number - 1
+    if page.more:
+        links["next"] = number + 1
+    response.headers["Link"] = ", ".join(f'<{_page_url(n, per_page)}>; rel="{rel}"' for rel, n in links.items())
+    return response
+
+
+def _page_url(number: int, per_page: int) -> str:
+    asked = {name: value for name, value in request.args.items() if name not in ("page", "per_page")}
+    return f"{request.base_url}?{urlencode(asked | {'page': str(number), 'per_page': str(per_page)})}"

@@ -1,0 +1,41 @@
+"""What is measured of requests. With several worker processes, `serve` names a directory that they share."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from flask import Flask, Response, g, request
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+REQUESTS = Counter("release_ledger_requests", "Requests answered.", ("method", "endpoint", "status"))
+SECONDS = Histogram("release_ledger_request_seconds", "Time to answer, in seconds.", ("method", "endpoint"))
+
+
+def register(app: Flask) -> None:
+    """Measure every request of an application."""
+    app.before_request(_start)
+    app.after_request(_stop)
+
+
+def exposition() -> Response:
+    """All measures, as Prometheus reads them."""
+    registry = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _start() -> None:
+    g.started_s = time.perf_counter()
+
+
+def _stop(response: Response) -> Response:
+    endpoint = request.endpoint or "none"
+    REQUESTS.labels(request.method, endpoint, str(response.status_code)).inc()
+    started_s = g.get("started_s")
+    if started_s is not None:
+        SECONDS.labels(request.method, endpoint).observe(time.perf_counter() - started_s)
+    return response

@@ -1,0 +1,152 @@
+"""Reading a request: strict JSON within bounds, and errors in the contract's shape and sentence."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from flask import Request
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import UnsupportedMediaType
+
+from ..deployment import STATUSES
+from ..errors import InvalidCommit, InvalidReleaseCandidateVersion, InvalidRequest, InvalidStatus, Refusal
+from ..versions import parse_candidate_version, parse_commit, read_moment, write_moment
+
+_NOT_TEXT = re.compile(r"[\x00\ud800-\udfff]")
+
+
+class Read(fields.String):
+    """Text that a function reads; what it raises is the answer, or (`ValueError`) says what was expected."""
+
+    def __init__(
+        self,
+        read: Callable[[Any], Any],
+        *,
+        refusal: type[Refusal] = InvalidRequest,
+        expected: str = "Not valid.",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.read, self.refusal, self.expected = read, refusal, expected
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        try:
+            return self.read(value)
+        except (ValueError, TypeError) as error:
+            raise ValidationError(self.expected) from error
+
+
+def candidate_version(**kwargs: Any) -> Read:
+    """`<release_version>-rc<n>`."""
+
+    def read(value: Any) -> str:
+        parse_candidate_version(value)
+        return str(value)
+
+    return Read(read, refusal=InvalidReleaseCandidateVersion, **kwargs)
+
+
+def commit(**kwargs: Any) -> Read:
+    """40 or 64 hexadecimal digits."""
+    return Read(parse_commit, refusal=InvalidCommit, **kwargs)
+
+
+def status(**kwargs: Any) -> Read:
+    """One of the deployment statuses."""
+
+    def read(value: Any) -> str:
+        if value not in STATUSES:
+            raise InvalidStatus(allowed=list(STATUSES))
+        return str(value)
+
+    return Read(read, refusal=InvalidStatus, validate=validate.OneOf(STATUSES), **kwargs)
+
+
+def moment(**kwargs: Any) -> Read:
+    """ISO 8601 with an offset; read as the ledger writes it."""
+    expected = "Not an ISO 8601 timestamp with an offset."
+    return Read(lambda text: write_moment(read_moment(text)), expected=expected, **kwargs)
+
+
+def shortened(limit: int, **kwargs: Any) -> Read:
+    """Text that is cut rather than refused, ending in `…`: a report is never refused for its size."""
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str):
+            raise TypeError
+        return value if len(value) <= limit else f"{value[: limit - 1]}…"
+
+    return Read(read, expected="Not a valid string.", **kwargs)
+
+
+class Flag(fields.Boolean):
+    """true or false, and nothing that looks like it."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid")
+        return value
+
+
+class BodyParser(FlaskParser):
+    """webargs, strict: an object of JSON in UTF-8 without NUL, lone surrogates or NaN; unknown keys are ignored."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {"json": EXCLUDE, "query": EXCLUDE}  # noqa: RUF012 - the library's own
+    DEFAULT_VALIDATION_STATUS = 400
+
+    def load_json(self, req: Request, schema: Schema) -> Any:
+        raw = req.get_data(cache=True)
+        if not raw.strip():
+            return {}
+        if not req.is_json:
+            raise UnsupportedMediaType()
+        return {name: value for name, value in read_object(raw).items() if value is not None or _must(schema, name)}
+
+    def handle_error(  # type: ignore[override] - webargs names two arguments that are of no use here
+        self, error: ValidationError, _: Request, schema: Schema, **__: Any
+    ) -> NoReturn:
+        wrong = error.normalized_messages()  # type: ignore[no-untyped-call]
+        location, named = next(iter(wrong.items()))
+        for name, field in schema.fields.items():
+            if isinstance(field, Read) and field.refusal is not InvalidRequest and name in named:
+                raise field.refusal(**{name: named[name]})
+        raise InvalidRequest(**(named if isinstance(named, dict) else {location: named}))
+
+
+def _must(schema: Schema, name: str) -> bool:
+    return name in schema.fields and schema.fields[name].required
+
+
+def read_object(raw: bytes) -> dict[str, Any]:
+    """A JSON object from a request's body. Raises `InvalidRequest`."""
+    try:
+        body = json.loads(raw.decode(), parse_constant=_refuse_constant)
+        _check_text(body)
+    except RecursionError:
+        raise InvalidRequest(body="is nested too deeply") from None
+    except ValueError as error:
+        raise InvalidRequest(body=f"is not valid JSON: {error}"[:200]) from None
+    if not isinstance(body, dict):
+        raise InvalidRequest(body="must be a JSON object")
+    return body
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _check_text(value: Any) -> None:
+    if isinstance(value, str):
+        if _NOT_TEXT.search(value):
+            raise ValueError("text with a NUL byte or a lone surrogate")
+    elif isinstance(value, list):
+        for item in value:
+            _check_text(item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            _check_text(name)
+            _check_text(item)

@@ -1,0 +1,248 @@
+"""The shapes of bodies, queries and answers. Requests are checked by them, and OpenAPI is made from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from ..deployment import STATUSES
+from ..environment import STUCK_AFTER_S, TIERS
+from ..rollback import STRATEGIES
+from ..versions import is_repo
+from .parsing import Flag, candidate_version, commit, moment, shortened, status
+
+REASON_LIMIT = 2000
+ERROR_MESSAGE_LIMIT = 10_000
+EXTERNAL_URL_LIMIT = 2000
+STUCK_LIMIT_S = 366 * 24 * 3600
+PAGE_LIMIT = 10**9
+
+
+def _repo(text: str) -> None:
+    if not is_repo(text):
+        raise ValidationError("Must be org/repo_name.")
+
+
+class WorkflowSchema(Schema):
+    """A workflow to trigger: of GitHub Actions, of Buildkite, or a signed HTTP request."""
+
+    kind = fields.String(required=True, validate=validate.OneOf(("github", "buildkite", "http")))
+    workflow = fields.String(validate=validate.Length(1, 200))
+    ref = fields.String(validate=validate.Length(1, 250))
+    parameters = fields.Dict(keys=fields.String(validate=validate.Length(1, 100)), values=fields.String())
+    organization = fields.String(validate=validate.Length(1, 100))
+    pipeline = fields.String(validate=validate.Length(1, 100))
+    url = fields.Url(schemes={"http", "https"}, require_tld=False, validate=validate.Length(max=2000))
+
+    @validates_schema
+    def complete(self, workflow: dict[str, Any], **_: Any) -> None:
+        """Each kind needs its own keys."""
+        needed = {"github": ("workflow", "ref"), "buildkite": ("organization", "pipeline"), "http": ("url",)}
+        missing = [name for name in needed.get(workflow.get("kind", ""), ()) if name not in workflow]
+        if missing:
+            raise ValidationError({name: ["Missing data for required field."] for name in missing})
+        if not all(name.isascii() for name in workflow.get("parameters", {})):
+            raise ValidationError({"parameters": ["Names must be ASCII."]})
+
+
+class ProjectSettingsSchema(Schema):
+    """A project's settings. A PUT replaces them: absent keys take their defaults."""
+
+    repo = fields.String(required=True, validate=_repo)
+    build_workflow = fields.Nested(WorkflowSchema, allow_none=True)
+
+
+class EnvironmentSettingsSchema(Schema):
+    """An environment's settings. A PUT replaces them: absent keys take their defaults."""
+
+    tier = fields.String(load_default="development", validate=validate.OneOf(TIERS))
+    deploy_workflow = fields.Nested(WorkflowSchema, allow_none=True, load_default=None)
+    rollback_strategy = fields.String(load_default="previous", validate=validate.OneOf(STRATEGIES))
+    stuck_after_s = fields.Integer(
+        strict=True,
+        allow_none=True,
+        validate=validate.Range(1, STUCK_LIMIT_S),
+        metadata={"description": f"Default: {STUCK_AFTER_S} where a deploy_workflow is set, else null (never)."},
+    )
+
+
+class FreezeSchema(Schema):
+    """Why, and until when."""
+
+    reason = shortened(REASON_LIMIT, required=True, validate=validate.Regexp(r"\s*\S", error="Must not be blank."))
+    until = moment()
+
+
+class CutSchema(Schema):
+    """A release candidate to create."""
+
+    commit = commit(required=True)
+    repo = fields.String(required=True, validate=_repo)
+    trigger_build_workflow = Flag(load_default=False)
+    occurred_at = moment()
+
+
+class DeploySchema(Schema):
+    """A deployment to create."""
+
+    release_candidate_version = candidate_version(required=True)
+    force = Flag(load_default=False)
+    reason = shortened(REASON_LIMIT)
+    occurred_at = moment()
+
+
+class ReportSchema(Schema):
+    """How a deployment stands."""
+
+    release_candidate_version = candidate_version(required=True)
+    status = status(required=True)
+    id = fields.String()
+    error_message = shortened(ERROR_MESSAGE_LIMIT)
+    external_url = fields.String()
+    occurred_at = moment()
+
+
+class RollbackSchema(Schema):
+    """How to go back: by a strategy, or to a version."""
+
+    force = Flag(load_default=False)
+    reason = shortened(REASON_LIMIT)
+    strategy = fields.String(validate=validate.OneOf(STRATEGIES))
+    to = candidate_version()
+
+    @validates_schema
+    def one_of_both(self, body: dict[str, Any], **_: Any) -> None:
+        """`to` stands instead of a strategy."""
+        if "to" in body and "strategy" in body:
+            raise ValidationError({"to": ["Cannot be given together with strategy."]})
+
+
+class PreviewSchema(Schema):
+    """Which rollback to preview."""
+
+    strategy = fields.String(validate=validate.OneOf(STRATEGIES))
+    to = candidate_version()
+
+    one_of_both = RollbackSchema.one_of_both
+
+
+class PageSchema(Schema):
+    """Which page of a list."""
+
+    page = fields.Integer(load_default=1, validate=validate.Range(1))
+    per_page = fields.Integer(
+        load_default=10, validate=validate.Range(1), metadata={"description": "More than 100 means 100."}
+    )
+
+
+class DeploymentPageSchema(PageSchema):
+    """Which page of which deployments."""
+
+    status = status()
+    release_candidate_version = candidate_version()
+
+
+def text(**kwargs: Any) -> fields.String:
+    return fields.String(required=True, **kwargs)
+
+
+def or_null() -> fields.String:
+    return fields.String(required=True, allow_none=True)
+
+
+class ErrorSchema(Schema):
+    """Every error."""
+
+    error = text(metadata={"description": "A sentence for people."})
+    code = text(metadata={"description": "A word for programs."})
+    details = fields.Dict(metadata={"description": "Which field, which values are allowed, who froze it."})
+
+
+class ProjectSchema(Schema):
+    """A project."""
+
+    name = text()
+    repo = text()
+    build_workflow = fields.Nested(WorkflowSchema, allow_none=True, required=True)
+    created_at = text()
+
+
+class CandidateSchema(Schema):
+    """A release candidate."""
+
+    release_candidate_version = text()
+    release_version = text()
+    commit = text()
+    repo = text()
+    status = text(validate=validate.OneOf(("pending", "ready", "failed")))
+    created_at = text()
+    actor = or_null()
+    build_url = or_null()
+
+
+class DeploymentSchema(Schema):
+    """A deployment."""
+
+    id = text()
+    number = fields.Integer(required=True)
+    kind = text(validate=validate.OneOf(("deploy", "rollback", "observed")))
+    status = text(validate=validate.OneOf(STATUSES))
+    environment_name = text()
+    release_candidate_version = text()
+    release_version = text()
+    commit = text()
+    from_release_candidate_version = or_null()
+    from_release_version = or_null()
+    deploy_start_at = or_null()
+    deploy_end_at = or_null()
+    requested_at = text()
+    error_message = or_null()
+    external_url = or_null()
+    reason = or_null()
+    actor = or_null()
+    recorded_by = text()
+    details = fields.Dict()
+
+
+class FreezeAnswerSchema(Schema):
+    """A freeze in force."""
+
+    reason = text()
+    until = or_null()
+    frozen_by = text()
+    frozen_at = text()
+
+
+class EnvironmentSchema(EnvironmentSettingsSchema):
+    """An environment: its settings, and how it stands."""
+
+    name = text()
+    project_name = text()
+    created_at = text()
+    running = fields.Nested(DeploymentSchema, allow_none=True, required=True)
+    latest = fields.Nested(DeploymentSchema, allow_none=True, required=True)
+    frozen = fields.Boolean(required=True)
+    freeze = fields.Nested(FreezeAnswerSchema, allow_none=True, required=True)
+    unfinished = fields.Integer(required=True)
+    version = fields.Integer(required=True)
+
+
+class ConsideredSchema(Schema):
+    """A deployment that the rollback rule looked at."""
+
+    release_candidate_version = text()
+    id = text()
+    verdict = text(validate=validate.OneOf(("chosen", "skipped")))
+    why = text()
+
+
+class RollbackPreviewSchema(Schema):
+    """What a rollback would do now."""
+
+    target = or_null()
+    strategy = text()
+    explanation = text()
+    would_cancel = fields.List(fields.String(), required=True)
+    frozen = fields.Boolean(required=True)
+    considered = fields.List(fields.Nested(ConsideredSchema), required=True)

@@ -1,0 +1,166 @@
+"""What an environment is at a version of its stream: frozen, bounded, and folded by `apply`.
+
+The state never grows with the history: settings, freeze, a counter, the newest and the running deployment, and the
+unfinished ones (at most `UNFINISHED_LIMIT`). Questions about older deployments are answered by read-model rows.
+Applying never fails: what was recorded has happened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from .deployment import TERMINAL, Deployment
+from .events import (
+    DeploymentCanceled,
+    DeploymentGivenUp,
+    DeploymentReported,
+    DeploymentRequested,
+    EnvironmentConfigured,
+    EnvironmentEvent,
+    EnvironmentWasFrozen,
+    EnvironmentWasUnfrozen,
+    Json,
+)
+
+TIERS: Final = ("production", "staging", "development")
+UNFINISHED_LIMIT: Final = 100
+STUCK_AFTER_S: Final = 3600
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeploymentRef:
+    """As much of a deployment as the rules need at hand."""
+
+    number: int
+    id: str
+    release_candidate_version: str
+    commit: str
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Freeze:
+    """Who froze the environment, when, why, and until when (None: until somebody lifts it)."""
+
+    reason: str
+    until: str | None
+    frozen_at: str
+    frozen_by: str
+    person_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """An environment's settings; the defaults are the contract's (section 4)."""
+
+    tier: str = "development"
+    deploy_workflow: Json | None = None
+    rollback_strategy: str = "previous"
+    stuck_after_s: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Environment:
+    """The state of one environment."""
+
+    project_name: str = ""
+    environment_name: str = ""
+    settings: Settings = Settings()
+    created_at: str = ""
+    freeze: Freeze | None = None
+    deployments: int = 0
+    latest: DeploymentRef | None = None
+    running: DeploymentRef | None = None
+    unfinished: tuple[DeploymentRef, ...] = ()
+
+    def freeze_at(self, now: str) -> Freeze | None:
+        """The freeze in force at that moment; one past its `until` freezes nothing."""
+        if self.freeze is None or (self.freeze.until is not None and self.freeze.until <= now):
+            return None
+        return self.freeze
+
+
+def apply(state: Environment | None, event: EnvironmentEvent) -> Environment:
+    """The state after this event."""
+    state = state or Environment(
+        project_name=event.project_name, environment_name=event.environment_name, created_at=event.recorded_at
+    )
+    match event:
+        case EnvironmentConfigured():
+            return replace(state, settings=_settings(event))
+        case EnvironmentWasFrozen():
+            return replace(state, freeze=_freeze(event))
+        case EnvironmentWasUnfrozen():
+            return replace(state, freeze=None)
+        case DeploymentRequested():
+            return _requested(state, event)
+        case DeploymentReported():
+            return _reported(state, event)
+        case DeploymentCanceled() | DeploymentGivenUp():
+            return replace(state, unfinished=_without(state, event.number))
+    return state
+
+
+def _settings(event: EnvironmentConfigured) -> Settings:
+    return Settings(
+        tier=event.tier,
+        deploy_workflow=event.deploy_workflow,
+        rollback_strategy=event.rollback_strategy,
+        stuck_after_s=event.stuck_after_s,
+    )
+
+
+def _freeze(event: EnvironmentWasFrozen) -> Freeze:
+    return Freeze(
+        reason=event.reason,
+        until=event.until,
+        frozen_at=event.recorded_at,
+        frozen_by=event.recorded_by,
+        person_id=event.person_id,
+    )
+
+
+def _requested(state: Environment, event: DeploymentRequested) -> Environment:
+    ref = DeploymentRef(
+        number=event.number,
+        id=event.deployment_id,
+        release_candidate_version=event.release_candidate_version,
+        commit=event.commit,
+        kind=event.kind,
+    )
+    return replace(state, deployments=event.number, latest=ref, unfinished=(*state.unfinished, ref))
+
+
+def _reported(state: Environment, event: DeploymentReported) -> Environment:
+    ref = DeploymentRef(
+        number=event.number,
+        id=event.deployment_id,
+        release_candidate_version=event.release_candidate_version,
+        commit=event.commit,
+        kind=event.kind,
+    )
+    unfinished = _without(state, event.number)
+    if event.outcome not in TERMINAL:
+        unfinished = tuple(sorted((*unfinished, ref), key=lambda known: known.number))
+    running = state.running
+    if event.outcome == "success":
+        running = ref if running is None or event.number >= running.number else running
+    elif running is not None and running.number == event.number:
+        running = DeploymentRef(**event.falls_back_to) if event.falls_back_to else None
+    return replace(state, unfinished=unfinished, running=running)
+
+
+def _without(state: Environment, number: int) -> tuple[DeploymentRef, ...]:
+    return tuple(ref for ref in state.unfinished if ref.number != number)
+
+
+def ref_of(row: Deployment) -> DeploymentRef:
+    """The reference to a row of the read model `deployments`."""
+    return DeploymentRef(
+        number=row["number"],
+        id=row["id"],
+        release_candidate_version=row["release_candidate_version"],
+        commit=row["commit"],
+        kind=row["kind"],
+    )

@@ -1,0 +1,103 @@
+"""What callers are answered: the contract's keys, from states and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ..environment import Environment, Freeze
+from ..project import Project
+from ..rollback import Choice
+
+Answer = dict[str, Any]
+_DEPLOYMENT = (
+    "id",
+    "number",
+    "kind",
+    "status",
+    "release_candidate_version",
+    "release_version",
+    "commit",
+    "from_release_candidate_version",
+    "deploy_start_at",
+    "deploy_end_at",
+    "error_message",
+    "external_url",
+    "reason",
+    "recorded_by",
+)
+_CANDIDATE = ("release_candidate_version", "release_version", "commit", "repo", "status", "created_at", "build_url")
+
+
+def deployment(row: Mapping[str, Any], environment_name: str, email: str | None) -> Answer:
+    """A deployment (contract, section 2)."""
+    answer = {name: row[name] for name in _DEPLOYMENT}
+    answer["requested_at"] = row["requested_at"]
+    answer["environment_name"] = environment_name
+    came_from = row["from_release_candidate_version"]
+    answer["from_release_version"] = came_from.rpartition("-rc")[0] if came_from else None
+    answer["actor"] = email
+    return answer
+
+
+def candidate(row: Mapping[str, Any], email: str | None) -> Answer:
+    """A release candidate (contract, section 2)."""
+    return {name: row[name] for name in _CANDIDATE} | {"actor": email}
+
+
+def project(state: Project) -> Answer:
+    """A project's settings (contract, section 4)."""
+    return {
+        "name": state.project_name,
+        "repo": state.repo,
+        "build_workflow": state.build_workflow,
+        "created_at": state.created_at,
+    }
+
+
+def environment(
+    state: Environment,
+    *,
+    version: int,
+    now: str,
+    running: Answer | None,
+    latest: Answer | None,
+    frozen_by: str | None,
+) -> Answer:
+    """An environment's settings, and how it stands at `now`. `frozen_by`: the e-mail of who froze it, if known."""
+    frozen = state.freeze_at(now)
+    return asdict(state.settings) | {
+        "name": state.environment_name,
+        "project_name": state.project_name,
+        "created_at": state.created_at,
+        "running": running,
+        "latest": latest,
+        "frozen": frozen is not None,
+        "freeze": freeze(frozen, frozen_by) if frozen else None,
+        "unfinished": len(state.unfinished),
+        "version": version,
+    }
+
+
+def freeze(state: Freeze, email: str | None) -> Answer:
+    """A freeze; by the person's e-mail, or the token's name where there is none."""
+    return {
+        "reason": state.reason,
+        "until": state.until,
+        "frozen_by": email or state.frozen_by,
+        "frozen_at": state.frozen_at,
+    }
+
+
+def rollback_preview(choice: Choice, state: Environment, now: str) -> Answer:
+    """What a rollback would do now, and why (contract, section 3)."""
+    target = choice.target
+    return {
+        "target": target["release_candidate_version"] if target else None,
+        "strategy": choice.strategy,
+        "explanation": choice.explanation,
+        "would_cancel": [ref.id for ref in state.unfinished] if target else [],
+        "frozen": state.freeze_at(now) is not None,
+        "considered": [asdict(considered) for considered in choice.considered],
+    }

@@ -1,0 +1,78 @@
+"""Asking: live rows where they can be trusted, else the streams folded in memory, by the same statements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, Table, and_, literal, select
+from sqlalchemy.sql.elements import Label
+from sqlalchemy.sql.selectable import FromClause
+
+from ..projection import FoldedSource, fold_streams, listed
+from ..projection.folded import not_answerable
+from ..store import Head, ReadModelBroken, Row, Source, Store
+
+T = TypeVar("T")
+HEAD_COLUMNS = ("version", "digest", "recorded_at", "generation", "folded")
+
+
+class NotLive(Exception):
+    """The rows that a question needs are not live for this stream."""
+
+    def __init__(self, stream: str, name: str) -> None:
+        super().__init__(stream, name)
+        self.stream, self.name = stream, name
+
+
+def ask(store: Store, streams: Iterable[str], question: Callable[[Source], T]) -> T:
+    """The answer from the live rows; where they are set aside, broken or incomplete, from folding `streams`."""
+    try:
+        return question(store)
+    except (NotLive, ReadModelBroken):
+        folded = fold_streams(store, streams)
+    try:
+        return question(folded)
+    except NotLive as still:
+        raise not_answerable(still.stream, [still.name]) from still
+
+
+def require(source: Source, head: Head, *names: str) -> None:
+    """Raise `NotLive` unless the source answers for these projections on the head's stream."""
+    for name in names:
+        if head.version and not _answers(source, head, name):
+            raise NotLive(head.stream, name)
+
+
+def require_row(source: Source, head: Head, name: str, row: object) -> None:
+    """Raise `NotLive` where a stream that exists has lost the one row that it must have."""
+    require(source, head, name)
+    if head.version and row is None and not isinstance(source, FoldedSource):
+        raise NotLive(head.stream, name)
+
+
+def _answers(source: Source, head: Head, name: str) -> bool:
+    if isinstance(source, FoldedSource):
+        return name not in source.failed.get(head.stream, {name})
+    return listed(head.folded, name)
+
+
+def anchor() -> FromClause:
+    """One row to join everything else to, so that a question about what is not there has an answer as well."""
+    return select(literal(1).label("one")).subquery("anchor")
+
+
+def labelled(table: FromClause, prefix: str, *names: str) -> list[Label[object]]:
+    """Columns of a table under a prefix, to be picked out of a joined row again."""
+    return [table.c[name].label(f"{prefix}_{name}") for name in names or table.c.keys()]
+
+
+def picked(row: Row, prefix: str) -> Row:
+    """The columns that `labelled` put under this prefix."""
+    start = len(prefix) + 1
+    return {name[start:]: value for name, value in row.items() if name.startswith(f"{prefix}_")}
+
+
+def belongs(table: Table, head: FromClause) -> ColumnElement[bool]:
+    """The condition that rows are of this stream and of its live generation."""
+    return and_(table.c.stream == head.c.stream, table.c.generation == head.c.generation)

@@ -1,0 +1,47 @@
+"""People and tokens: an e-mail is never in an event, only in `people`, where it can be forgotten."""
+
+from __future__ import annotations
+
+import uuid
+
+from sqlalchemy import bindparam, select
+
+from ..projection import ACCESS
+from ..projections.tokens import Tokens
+from ..store import Source, Statement, Store
+from ..store.schema import PEOPLE
+from ..store.store import head_of
+from .asking import require
+from .views import View
+
+T = Tokens.table
+_BY_EMAIL = Statement(select(PEOPLE.c.person_id).where(PEOPLE.c.email == bindparam("email")))
+_BY_NAME = Statement(
+    select(T).where(
+        T.c.stream == ACCESS, T.c.generation == bindparam("of_generation"), T.c.token_name == bindparam("name")
+    )
+)
+
+
+def person_of(store: Store, email: str | None) -> tuple[str | None, list[tuple[str, str]]]:
+    """The id of the person of an e-mail, and what to record of them if they were not known yet."""
+    if email is None:
+        return None, []
+    known = store.read(_BY_EMAIL, {"email": email})
+    if known:
+        return known[0]["person_id"], []
+    person_id = str(uuid.uuid4())
+    return person_id, [(person_id, email)]
+
+
+def token_named(source: Source, token_name: str) -> View:
+    """What a command on a token looks at."""
+    head = head_of(source, ACCESS)
+    view = View(source=source, head=head, project_head=head)
+    view.known["tokens"] = {}
+    require(source, head, "tokens")
+    rows = source.read(_BY_NAME, {"of_generation": head.generation, "name": token_name})
+    for row in rows:
+        own = {name: value for name, value in row.items() if name not in ("stream", "generation")}
+        view.known["tokens"][(token_name,)] = own
+    return view

@@ -1,0 +1,162 @@
+"""The SELECTs of the questions: each begins at the head of its stream, so that it knows whose rows it sees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Select, and_, bindparam, select
+
+from ..projection import ACCESS, own_columns
+from ..projections.deployments import Deployments
+from ..projections.environments import Environments
+from ..projections.projects import Projects
+from ..projections.release_candidates import ReleaseCandidates
+from ..projections.tokens import Tokens
+from ..store import Params, Statement
+from ..store.schema import PEOPLE, STREAMS
+from .asking import HEAD_COLUMNS, belongs, labelled
+
+D, C, T = Deployments.table, ReleaseCandidates.table, Tokens.table
+E, P = Environments.table, Projects.table
+_HEAD = STREAMS.alias("head")
+_ACTOR, _CUTTER, _OWNER = PEOPLE.alias("actor"), PEOPLE.alias("cutter"), PEOPLE.alias("owner")
+_HEAD_COLUMNS = (_HEAD.c.stream.label("head_stream"), *labelled(_HEAD, "head", *HEAD_COLUMNS))
+_OF_STREAM = _HEAD.c.stream == bindparam("stream")
+_BETWEEN = and_(_HEAD.c.stream >= bindparam("first"), _HEAD.c.stream < bindparam("beyond"))
+
+PROJECTS = Statement(
+    select(*_HEAD_COLUMNS, P.c.state.label("project_state"))
+    .select_from(_HEAD.outerjoin(P, belongs(P, _HEAD)))
+    .where(_BETWEEN)
+    .order_by(_HEAD.c.stream)
+)
+
+
+def _environments() -> Select[Any]:
+    parts = _HEAD.outerjoin(E, belongs(E, _HEAD))
+    columns = [*_HEAD_COLUMNS, *labelled(E, "environment", "state", "running_number", "latest_number")]
+    for which in ("running", "latest"):
+        deployment, actor = D.alias(which), PEOPLE.alias(f"{which}_actor")
+        parts = parts.outerjoin(
+            deployment,
+            and_(
+                deployment.c.stream == _HEAD.c.stream,
+                deployment.c.generation == _HEAD.c.generation,
+                deployment.c.number == E.c[f"{which}_number"],
+            ),
+        ).outerjoin(actor, actor.c.person_id == deployment.c.person_id)
+        columns += [*labelled(deployment, which, *own_columns(D)), actor.c.email.label(f"{which}_actor_email")]
+    return select(*columns).select_from(parts)
+
+
+ENVIRONMENT = Statement(_environments().where(_OF_STREAM))
+ENVIRONMENTS = Statement(_environments().where(_BETWEEN).order_by(_HEAD.c.stream))
+
+_DEPLOYMENT_COLUMNS = (
+    *_HEAD_COLUMNS,
+    *labelled(D, "deployment", *own_columns(D)),
+    _ACTOR.c.email.label("actor_email"),
+)
+DEPLOYMENT = Statement(
+    select(*_DEPLOYMENT_COLUMNS)
+    .select_from(
+        _HEAD.outerjoin(D, belongs(D, _HEAD) & (D.c.id == bindparam("deployment_id"))).outerjoin(
+            _ACTOR, _ACTOR.c.person_id == D.c.person_id
+        )
+    )
+    .where(_OF_STREAM)
+    .limit(1)
+)
+
+
+def _page(condition: Any) -> Statement:
+    return Statement(
+        select(*_DEPLOYMENT_COLUMNS, E.c.deployments.label("environment_deployments"))
+        .select_from(
+            _HEAD.outerjoin(E, belongs(E, _HEAD))
+            .outerjoin(D, belongs(D, _HEAD) & condition)
+            .outerjoin(_ACTOR, _ACTOR.c.person_id == D.c.person_id)
+        )
+        .where(_OF_STREAM)
+        .order_by(D.c.number.desc())
+    )
+
+
+def _filtered(*names: str) -> Statement:
+    of_page = D.alias("of_page")
+    numbers = (
+        select(of_page.c.number)
+        .where(
+            of_page.c.stream == _HEAD.c.stream,
+            of_page.c.generation == _HEAD.c.generation,
+            *(of_page.c[name] == bindparam(name) for name in names),
+        )
+        .order_by(of_page.c.number.desc())
+        .limit(bindparam("one_more"))
+        .offset(bindparam("skipped"))
+        .correlate(_HEAD)
+    )
+    return _page(D.c.number.in_(numbers))
+
+
+# Deployments are numbered densely, so that an unfiltered page is a range; a filtered one costs what it skips.
+_ALL = _page(
+    and_(
+        D.c.number <= E.c.deployments - bindparam("skipped"),
+        D.c.number > E.c.deployments - bindparam("skipped") - bindparam("per_page"),
+    )
+)
+_FILTERED = {
+    (True, False): _filtered("status"),
+    (False, True): _filtered("release_candidate_version"),
+    (True, True): _filtered("status", "release_candidate_version"),
+}
+
+
+def deployments_page(
+    stream: str, page: int, per_page: int, *, status: str | None, version: str | None
+) -> tuple[Statement, Params]:
+    """The SELECT of a page of deployments, and its parameters; a filtered one reads one row more than the page."""
+    params: dict[str, Any] = {"stream": stream, "skipped": (page - 1) * per_page}
+    if status is None and version is None:
+        return _ALL, params | {"per_page": per_page}
+    filters = {"status": status, "release_candidate_version": version}
+    asked = {name: value for name, value in filters.items() if value is not None}
+    return _FILTERED[status is not None, version is not None], params | asked | {"one_more": per_page + 1}
+
+
+CANDIDATES = Statement(
+    select(
+        *_HEAD_COLUMNS,
+        P.c.candidates.label("project_candidates"),
+        *labelled(C, "candidate", *own_columns(C)),
+        _CUTTER.c.email.label("cutter_email"),
+    )
+    .select_from(
+        _HEAD.outerjoin(P, belongs(P, _HEAD))
+        .outerjoin(
+            C,
+            and_(
+                belongs(C, _HEAD),
+                C.c.number <= P.c.candidates - bindparam("skipped"),
+                C.c.number > P.c.candidates - bindparam("skipped") - bindparam("per_page"),
+            ),
+        )
+        .outerjoin(_CUTTER, _CUTTER.c.person_id == C.c.person_id)
+    )
+    .where(_OF_STREAM)
+    .order_by(C.c.number.desc())
+)
+
+
+def _tokens(condition: Any) -> Select[Any]:
+    return (
+        select(*_HEAD_COLUMNS, *labelled(T, "token", *own_columns(T)), _OWNER.c.email.label("owner_email"))
+        .select_from(_HEAD.outerjoin(T, condition).outerjoin(_OWNER, _OWNER.c.person_id == T.c.owner_person_id))
+        .where(_HEAD.c.stream == ACCESS)
+        .order_by(T.c.token_name)
+    )
+
+
+TOKEN = Statement(_tokens(belongs(T, _HEAD) & (T.c.token_sha256 == bindparam("token_sha256"))).limit(1))
+TOKENS = Statement(_tokens(belongs(T, _HEAD)))

@@ -1,0 +1,33 @@
+"""The engine of projections: pure folds from events to rows, run live, as of a moment, for verification, or to mend.
+
+A read model is one file in `projections/`: a table, a fold, its queries. See `projections/README.md`.
+"""
+
+from .folded import FoldedSource, fold_streams
+from .installed import installed, listed, relevant
+from .live import fold_live
+from .mend import mend
+from .projection import Projection, Rows, on, own_columns, read_model
+from .streams import ACCESS, environment_stream, kind_of, project_stream
+from .verify import Difference, verify
+
+__all__ = [
+    "ACCESS",
+    "Difference",
+    "FoldedSource",
+    "Projection",
+    "Rows",
+    "environment_stream",
+    "fold_live",
+    "fold_streams",
+    "installed",
+    "kind_of",
+    "listed",
+    "mend",
+    "on",
+    "own_columns",
+    "project_stream",
+    "read_model",
+    "relevant",
+    "verify",
+]

@@ -1,0 +1,100 @@
+"""Live: folding, in the transaction that appends, the events into the rows that they touch.
+
+A fold that raises never stops an event: its projection is set aside for this stream. One that the head does not
+list (set aside before, not installed then, of another definition) is left alone until it is mended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import Table, bindparam, select
+
+from ..errors import LedgerUnavailable
+from ..events import Event
+from ..store import Change, Fault, Head, Source, Statement
+from .installed import relevant, tag
+from .projection import Key, Projection, Rows, own_columns
+
+Known = Mapping[str, MutableMapping[Key, Any]]
+
+
+class Folded(NamedTuple):
+    """What live folding makes of an append: rows to write, what the head lists after it, and what failed."""
+
+    changes: list[Change]
+    folded: str
+    faults: list[Fault]
+    rows: dict[str, Rows]
+
+
+def fold_live(head: Head, events: Sequence[Event], known: Known, source: Source) -> Folded:
+    """Fold new events of a stream. `known` are rows that were read with the head; others are read when touched."""
+    result = Folded([], "", [], {})
+    live = []
+    for projection in relevant(head.stream):
+        if head.version and tag(projection) not in head.folded.split():
+            continue
+        rows = Rows(dict(known.get(projection.name, {})), _loader(projection, head, source))
+        try:
+            for event in events:
+                projection.fold(event, rows)
+            change = _change(projection, rows)
+        except LedgerUnavailable:
+            raise
+        except Exception as error:
+            result.faults.append(fault(projection, head.stream, events[-1], error))
+            continue
+        live.append(tag(projection))
+        result.rows[projection.name] = rows
+        if change.rows:
+            result.changes.append(change)
+    return result._replace(folded=" ".join(live))
+
+
+def fault(projection: Projection, stream: str, event: Event, error: Exception) -> Fault:
+    """The note that a projection is set aside for a stream."""
+    return Fault(
+        projection=projection.name,
+        stream=stream,
+        version=event.originator_version,
+        error=f"{type(error).__name__}: {error}"[:2000].replace("\0", ""),
+        set_aside_at=event.recorded_at,
+    )
+
+
+def _change(projection: Projection, rows: Rows) -> Change:
+    return Change(
+        projection=projection.name,
+        table=projection.table,
+        key=projection.key,
+        rows={key: as_columns(projection, key, row) for key, row in rows.changes().items()},
+    )
+
+
+def as_columns(projection: Projection, key: Key, row: Any) -> dict[str, Any] | None:
+    """A row's values for the table, the key's among them."""
+    if row is None:
+        return None
+    values = projection.dump(row)
+    values.update(zip(projection.key, key, strict=True))
+    return {name: values[name] for name in own_columns(projection.table)}
+
+
+def _loader(projection: Projection, head: Head, source: Source) -> Any:
+    def load(key: Key) -> Any:
+        place = {"of_stream": head.stream, "of_generation": head.generation}
+        of_key = {f"of_{name}": value for name, value in zip(projection.key, key, strict=True)}
+        found = source.read(_row_of(projection.table, projection.key), place | of_key)
+        return projection.load(found[0]) if found else None
+
+    return load if head.version else None
+
+
+@cache
+def _row_of(table: Table, key: tuple[str, ...]) -> Statement:
+    own = [table.columns[name] for name in own_columns(table)]
+    names = ("stream", "generation", *key)
+    return Statement(select(*own).where(*(table.columns[name] == bindparam(f"of_{name}") for name in names)))

@@ -1,0 +1,63 @@
+"""Mending one stream: folded again from its first event, in one transaction that holds the stream's head.
+
+The new rows are of the next generation and become live by the update of the head: readers see the old rows or the
+new ones, and an append that folded onto the old ones finds that the head has moved and decides again.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, delete, select, update
+
+from ..store import Change, Source, Statement, Store
+from ..store.schema import PROJECTION_FAULTS, STREAMS
+from ..store.statement import POSTGRESQL
+from ..store.store import CursorSource, head_of
+from ..store.transaction import write_rows
+from .folded import fold_events, stored_events
+from .installed import relevant, tag
+from .live import as_columns
+from .projection import Projection
+
+_LOCK = Statement(select(STREAMS.c.stream).where(STREAMS.c.stream == bindparam("of_stream")).with_for_update())
+_GO_LIVE = Statement(
+    update(STREAMS)
+    .where(STREAMS.c.stream == bindparam("of_stream"))
+    .values(generation=bindparam("generation"), folded=bindparam("folded"))
+)
+_FORGET_FAULT = Statement(
+    delete(PROJECTION_FAULTS).where(
+        PROJECTION_FAULTS.c.stream == bindparam("of_stream"), PROJECTION_FAULTS.c.projection == bindparam("name")
+    )
+)
+
+
+def mend(store: Store, stream: str) -> None:
+    """Make every projection of this stream live again. One whose own code fails on it stays set aside."""
+    database = store.database
+    with database.transaction(write=True) as cursor:
+        if database.dialect is POSTGRESQL:
+            _LOCK.execute(cursor, database.dialect, {"of_stream": stream})
+        source: Source = CursorSource(database, cursor)
+        head = head_of(source, stream)
+        projections = relevant(stream)
+        folded, failed = fold_events(projections, stored_events(source, head))
+        for projection in projections:
+            gone = _rows_of_stream(projection)
+            gone.execute(cursor, database.dialect, {"of_stream": stream})
+            rows = folded.get(projection.name, {})
+            change = Change(
+                projection=projection.name,
+                table=projection.table,
+                key=projection.key,
+                rows={key: as_columns(projection, key, row) for key, row in rows.items()},
+            )
+            write_rows(database, cursor, stream, head.generation + 1, change)
+        live = [projection for projection in projections if projection.name not in failed]
+        for projection in live:
+            _FORGET_FAULT.execute(cursor, database.dialect, {"of_stream": stream, "name": projection.name})
+        going_live = {"of_stream": stream, "generation": head.generation + 1, "folded": " ".join(map(tag, live))}
+        _GO_LIVE.execute(cursor, database.dialect, going_live)
+
+
+def _rows_of_stream(projection: Projection) -> Statement:
+    return Statement(delete(projection.table).where(projection.table.c.stream == bindparam("of_stream")))

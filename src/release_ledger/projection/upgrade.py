@@ -1,0 +1,34 @@
+"""`release-ledger upgrade`: the schema, then every stream whose read models are not complete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ..store import Store, open_store
+from ..store.store import head_of, stream_names
+from ..store.upgrade import upgrade_schema
+from .installed import installed, relevant, tag
+from .mend import mend
+
+
+def upgrade(url: str, progress: Callable[[str], None] = lambda stream: None) -> int:
+    """Make or migrate the tables at this URL; the number of streams that were folded anew. Safe to run twice."""
+    store = open_store(url)
+    try:
+        upgrade_schema(store.database, list(installed().values()))
+        mended = 0
+        for stream in list(incomplete(store)):
+            progress(stream)
+            mend(store, stream)
+            mended += 1
+        return mended
+    finally:
+        store.close()
+
+
+def incomplete(store: Store) -> Iterator[str]:
+    """The streams whose head does not list every projection that folds them."""
+    for stream in stream_names(store, ""):
+        folded = head_of(store, stream).folded.split()
+        if not all(tag(projection) in folded for projection in relevant(stream)):
+            yield stream

@@ -1,0 +1,51 @@
+"""The form of an event's bytes and the digest chain over them; `docs/proof.md` specifies both, with test vectors.
+
+This form is frozen: a ledger written today is verified by it for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Final
+
+FIRST_DIGEST: Final = bytes(32)
+LARGEST_INTEGER: Final = 2**53 - 1
+_DOMAIN: Final = b"release-ledger/1\n"
+
+
+class NotCanonical(ValueError):
+    """The value has no place in an event: only strings, integers below 2^53, booleans, null, arrays and objects."""
+
+
+def canonical(value: Any) -> bytes:
+    """The one way to write a value: canonical JSON (RFC 8785) in UTF-8. Raises `NotCanonical`."""
+    _check(value)
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise NotCanonical("a lone surrogate is not text") from error
+
+
+def digest(previous: bytes, *, stream: str, version: int, topic: str, recorded_at: str, state: bytes) -> bytes:
+    """The digest of an event: SHA-256 over its predecessor's digest and everything that is stored of the event."""
+    entry = canonical([stream, version, topic, recorded_at, hashlib.sha256(state).hexdigest()])
+    return hashlib.sha256(_DOMAIN + previous + entry).digest()
+
+
+def _check(value: Any) -> None:
+    if value is None or isinstance(value, (str, bool)):
+        return
+    if isinstance(value, int):
+        if not -LARGEST_INTEGER <= value <= LARGEST_INTEGER:
+            raise NotCanonical("an integer of 2^53 or more")
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _check(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str) or not key.isascii():
+                raise NotCanonical("a key that is not ASCII text")
+            _check(item)
+    else:
+        raise NotCanonical(f"a value of type {type(value).__name__}")

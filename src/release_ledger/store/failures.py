@@ -1,0 +1,81 @@
+"""What an error of a database means for an append or a read, told by its code or its constraint.
+
+Source: architecture, "When an append fails". No projection is ever blamed for what is `UNAVAILABLE`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from enum import Enum, auto
+
+import psycopg
+from sqlalchemy import exc
+
+
+class Failure(Enum):
+    """What to do about an error."""
+
+    CONFLICT = auto()  # the version is taken: decide again
+    AGAIN = auto()  # nothing was written: the same append again
+    IN_DOUBT = auto()  # the answer to a commit may be lost: the same append again, then compare digests
+    UNAVAILABLE = auto()  # nothing was written, and the database cannot: 503
+    BROKEN = auto()  # a table or column is not there: fold, or append carefully
+    OTHER = auto()  # something about a row: append carefully
+
+
+_VERSION_TAKEN = "UNIQUE constraint failed: events.stream, events.version"  # SQLite has no name for it but this one
+_UNAVAILABLE_CLASSES = ("53", "57", "58")
+_IN_DOUBT_STATES = ("57P01", "57P02", "57P03", "57P05")
+_SQLITE_UNAVAILABLE = frozenset(
+    (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOMEM,
+    )
+)
+
+
+def of(error: Exception) -> Failure:
+    """The failure that an exception of the driver, or of SQLAlchemy's pool, stands for."""
+    if isinstance(error, exc.DBAPIError) and isinstance(error.orig, Exception):
+        return of(error.orig)
+    if isinstance(error, psycopg.Error):
+        return _of_postgresql(error)
+    if isinstance(error, sqlite3.Error):
+        return _of_sqlite(error)
+    return Failure.UNAVAILABLE if isinstance(error, exc.TimeoutError) else Failure.OTHER
+
+
+def _of_postgresql(error: psycopg.Error) -> Failure:
+    state = error.sqlstate
+    if state is None:
+        lost = isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
+        return Failure.IN_DOUBT if lost else Failure.OTHER
+    if state.startswith("08") or state in _IN_DOUBT_STATES:
+        return Failure.IN_DOUBT
+    if state == "23505" and error.diag.constraint_name in ("events_pkey", "streams_pkey"):
+        return Failure.CONFLICT
+    if state in ("40001", "40P01"):
+        return Failure.AGAIN
+    if state.startswith(_UNAVAILABLE_CLASSES) or state in ("25006", "55P03"):
+        return Failure.UNAVAILABLE
+    return Failure.BROKEN if state in ("42P01", "42703") else Failure.OTHER
+
+
+def _of_sqlite(error: sqlite3.Error) -> Failure:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        return Failure.OTHER
+    if code & 0xFF in _SQLITE_UNAVAILABLE:
+        return Failure.UNAVAILABLE
+    if code == sqlite3.SQLITE_CONSTRAINT_UNIQUE and str(error) == _VERSION_TAKEN:
+        return Failure.CONFLICT
+    return Failure.BROKEN if code == sqlite3.SQLITE_ERROR else Failure.OTHER

@@ -1,0 +1,71 @@
+"""The store's own tables, as queries see them. The migrations make them; read models bring their own tables.
+
+`streams` holds one row per stream, its head: what an append is checked against. `folded` lists, as `name=definition`,
+the projections whose rows of this stream are complete at `version`; whatever is not listed is answered by folding.
+`generation` says which rows of the read models belong to the live fold of this stream.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
+
+METADATA = MetaData()
+
+STREAMS = Table(
+    "streams",
+    METADATA,
+    Column("stream", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("recorded_at", Text, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("folded", Text, nullable=False),
+)
+
+EVENTS = Table(
+    "events",
+    METADATA,
+    Column("stream", Text, primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+    Column("recorded_at", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+)
+
+PROJECTIONS = Table(
+    "projections",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("definition", Text, nullable=False),
+)
+
+PROJECTION_FAULTS = Table(
+    "projection_faults",
+    METADATA,
+    Column("projection", Text, primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("set_aside_at", Text, nullable=False),
+)
+
+IDEMPOTENCY_KEYS = Table(
+    "idempotency_keys",
+    METADATA,
+    Column("scope", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request_digest", LargeBinary, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("headers", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", Text, nullable=False),
+)
+
+PEOPLE = Table(
+    "people",
+    METADATA,
+    Column("person_id", Text, primary_key=True),
+    Column("email", Text, nullable=False),
+)

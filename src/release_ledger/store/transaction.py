@@ -1,0 +1,142 @@
+"""An append as a transaction of plain statements: the usual way on SQLite, the careful way on both databases.
+
+Careful: the events first, then each projection's rows under a SAVEPOINT of their own. Those that the database
+refuses are set aside for this stream in the same transaction; the events are recorded all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+from sqlalchemy import BindParameter, Table, bindparam, delete, insert, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from . import failures
+from .append import Append, Change, Conflict, Fault
+from .database import Database
+from .schema import EVENTS, PEOPLE, PROJECTION_FAULTS, STREAMS
+from .statement import Cursor, Statement
+
+_OLD: dict[str, BindParameter[Any]] = {
+    name: bindparam(f"old_{name}") for name in ("stream", "version", "generation", "folded")
+}
+_MOVE_HEAD = Statement(
+    update(STREAMS)
+    .where(*(STREAMS.c[name] == bind for name, bind in _OLD.items()))
+    .values({name: bindparam(name) for name in ("version", "digest", "recorded_at", "folded")})
+)
+_INSERT_EVENT = Statement(
+    insert(EVENTS)
+    .values({column.name: bindparam(column.name) for column in EVENTS.columns if column.name != "position"})
+    .returning(EVENTS.c.position)
+)
+_SET_FOLDED = Statement(
+    update(STREAMS).where(STREAMS.c.stream == bindparam("of_stream")).values(folded=bindparam("folded"))
+)
+
+
+def write(database: Database, appends: Sequence[Append], *, careful: bool) -> list[int]:
+    """Append to each stream, all in one transaction; the events' positions. Raises `Conflict`, or the driver's."""
+    with database.transaction(write=True) as cursor:
+        return [position for append in appends for position in _write(database, cursor, append, careful)]
+
+
+def _write(database: Database, cursor: Cursor, append: Append, careful: bool) -> list[int]:
+    _move_head(database, cursor, append)
+    positions = []
+    for event in append.events:
+        _INSERT_EVENT.execute(cursor, database.dialect, asdict(event))
+        positions.append(int(cursor.fetchall()[0][0]))
+    for person_id, email in append.people:
+        person = {"person_id": person_id, "email": email}
+        upsert(PEOPLE, database.dialect.name).execute(cursor, database.dialect, person)
+    faults = list(append.faults)
+    for change in append.changes:
+        fault = _write_carefully(database, cursor, append, change) if careful else None
+        if not careful:
+            write_rows(database, cursor, append.head.stream, append.head.generation, change)
+        if fault is not None:
+            faults.append(fault)
+    if faults:
+        _set_aside(database, cursor, append, faults)
+    return positions
+
+
+def _move_head(database: Database, cursor: Cursor, append: Append) -> None:
+    head, last = append.head, append.last
+    new = {"version": last.version, "digest": last.digest, "recorded_at": last.recorded_at, "folded": append.folded}
+    if head.is_new:
+        place = {"stream": head.stream, "generation": head.generation}
+        _new_head(database.dialect.name).execute(cursor, database.dialect, {**place, **new})
+    else:
+        old = {f"old_{name}": getattr(head, name) for name in _OLD}
+        _MOVE_HEAD.execute(cursor, database.dialect, {**old, **new})
+    if cursor.rowcount != 1:
+        raise Conflict(head.stream)
+
+
+def _write_carefully(database: Database, cursor: Cursor, append: Append, change: Change) -> Fault | None:
+    cursor.execute("SAVEPOINT projection")
+    try:
+        write_rows(database, cursor, append.head.stream, append.head.generation, change)
+    except Exception as error:
+        if failures.of(error) not in (failures.Failure.BROKEN, failures.Failure.OTHER):
+            raise
+        cursor.execute("ROLLBACK TO SAVEPOINT projection")
+        cursor.execute("RELEASE SAVEPOINT projection")
+        return Fault(
+            projection=change.projection,
+            stream=append.head.stream,
+            version=append.last.version,
+            error=f"{type(error).__name__}: {error}"[:2000].replace("\0", ""),
+            set_aside_at=append.last.recorded_at,
+        )
+    cursor.execute("RELEASE SAVEPOINT projection")
+    return None
+
+
+def _set_aside(database: Database, cursor: Cursor, append: Append, faults: Sequence[Fault]) -> None:
+    aside = {fault.projection for fault in faults}
+    folded = " ".join(name for name in append.folded.split() if name.partition("=")[0] not in aside)
+    _SET_FOLDED.execute(cursor, database.dialect, {"of_stream": append.head.stream, "folded": folded})
+    for fault in faults:
+        upsert(PROJECTION_FAULTS, database.dialect.name).execute(cursor, database.dialect, asdict(fault))
+
+
+def write_rows(database: Database, cursor: Cursor, stream: str, generation: int, change: Change) -> None:
+    """The rows of one read model for one stream and generation: whole rows over what is there, or gone."""
+    place = {"stream": stream, "generation": generation}
+    for key, row in change.rows.items():
+        if row is None:
+            of_key = dict(zip(change.key, key, strict=True))
+            statement = _delete_row(change.table)
+            statement.execute(cursor, database.dialect, {f"of_{n}": v for n, v in (place | of_key).items()})
+        else:
+            upsert(change.table, database.dialect.name).execute(cursor, database.dialect, {**row, **place})
+
+
+@cache
+def _new_head(dialect_name: str) -> Statement:
+    made = postgresql.insert(STREAMS) if dialect_name == "postgresql" else sqlite.insert(STREAMS)
+    statement = made.values({column.name: bindparam(column.name) for column in STREAMS.columns})
+    return Statement(statement.on_conflict_do_nothing())
+
+
+@cache
+def upsert(table: Table, dialect_name: str) -> Statement:
+    """Insert a row, or put it in the place of the one with its key."""
+    made = postgresql.insert(table) if dialect_name == "postgresql" else sqlite.insert(table)
+    statement = made.values({column.name: bindparam(column.name) for column in table.columns})
+    keys = [column.name for column in table.primary_key]
+    others = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
+    if not others:
+        return Statement(statement.on_conflict_do_nothing(index_elements=keys))
+    return Statement(statement.on_conflict_do_update(index_elements=keys, set_=others))
+
+
+@cache
+def _delete_row(table: Table) -> Statement:
+    return Statement(delete(table).where(*(column == bindparam(f"of_{column.name}") for column in table.primary_key)))

@@ -1,0 +1,136 @@
+"""Making and migrating the tables, under a lock: safe to run twice, and from many hosts at the same moment.
+
+The store's own tables come from the migrations. Read models are disposable: a table that is missing, or of other
+columns, is made anew, and every stream's head is told so in the same transaction; the streams are then mended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import ClassVar, Final, Protocol
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Table, bindparam, insert, inspect, select, text, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..errors import LedgerUnavailable, SchemaMismatch
+from .database import Database
+from .schema import PROJECTIONS, STREAMS
+
+
+class ReadModel(Protocol):
+    """What is asked of a projection here: a name, a definition, a table."""
+
+    name: ClassVar[str]
+    definition: ClassVar[str]
+    table: ClassVar[Table]
+
+
+_LOCK: Final = 0x72656C6C  # the advisory lock of this program, on PostgreSQL
+UPGRADE_FIRST: Final = "run `release-ledger upgrade` first"
+
+
+def upgrade_schema(database: Database, projections: Sequence[ReadModel]) -> None:
+    """Bring the tables to what this release knows. Raises `SchemaMismatch` when they are newer."""
+    with _alone(database) as connection:
+        _refuse_newer(connection)
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        for projection in projections:
+            _bring_up(connection, projection)
+
+
+def check_schema(database: Database) -> None:
+    """Raise `SchemaMismatch`, saying what to do, unless the tables are those of this release."""
+    try:
+        with database.engine.connect() as connection:
+            found = _revision(connection)
+            _refuse_newer(connection)
+    except SQLAlchemyError as error:
+        raise LedgerUnavailable() from error
+    newest = ScriptDirectory.from_config(_config()).get_current_head()
+    if found is None:
+        raise SchemaMismatch(f"The database has no ledger yet: {UPGRADE_FIRST}.")
+    if found != newest:
+        raise SchemaMismatch(f"The database's schema is {found}, this release needs {newest}: {UPGRADE_FIRST}.")
+
+
+def is_empty(database: Database) -> bool:
+    """Whether the database holds no ledger at all."""
+    with database.engine.connect() as connection:
+        return _revision(connection) is None
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "release_ledger:migrations")
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _refuse_newer(connection: Connection) -> None:
+    found = _revision(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if found is not None and found not in known:
+        raise SchemaMismatch(f"The database's schema {found} is newer than this release knows: install a newer one.")
+
+
+@contextmanager
+def _alone(database: Database) -> Iterator[Connection]:
+    """One connection in one transaction that no other upgrade runs beside.
+
+    It is not given back to the pool, whose connections commit each statement and wait less.
+    """
+    with database.engine.connect() as connection:
+        if database.is_postgresql:
+            connection.execution_options(isolation_level="READ COMMITTED")
+        connection.detach()
+        if database.is_postgresql:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        else:
+            connection.exec_driver_sql("PRAGMA busy_timeout = 60000")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield connection
+        connection.commit()
+
+
+def _bring_up(connection: Connection, projection: ReadModel) -> None:
+    """Make a projection's table where it is missing or of other columns, and take the projection off the heads."""
+    inspector = inspect(connection)
+    name = projection.table.name
+    there = inspector.has_table(name)
+    columns = {column["name"] for column in inspector.get_columns(name)} if there else set()
+    if columns != set(projection.table.columns.keys()):
+        if there:
+            projection.table.drop(connection)
+        projection.table.create(connection)
+        _take_off_heads(connection, projection.name)
+    known = connection.execute(select(PROJECTIONS.c.definition).where(PROJECTIONS.c.name == projection.name)).scalar()
+    if known is None:
+        connection.execute(insert(PROJECTIONS).values(name=projection.name, definition=projection.definition))
+    elif known != projection.definition:
+        connection.execute(
+            update(PROJECTIONS).where(PROJECTIONS.c.name == projection.name).values(definition=projection.definition)
+        )
+
+
+def _take_off_heads(connection: Connection, name: str) -> None:
+    streams = connection.execute(select(STREAMS.c.stream, STREAMS.c.folded).with_for_update()).all()
+    for stream, folded in streams:
+        left = " ".join(tag for tag in folded.split() if tag.partition("=")[0] != name)
+        if left != folded:
+            connection.execute(
+                update(STREAMS).where(STREAMS.c.stream == bindparam("of_stream")).values(folded=left),
+                {"of_stream": stream},
+            )
