@@ -6,8 +6,7 @@ from sqlalchemy import BigInteger, Column, Index, SmallInteger, Text
 
 from release_ledger.deployment import Deployment, Report, ended, with_report
 from release_ledger.events import DeploymentCanceled, DeploymentGivenUp, DeploymentReported, DeploymentRequested
-from release_ledger.projection.projection import Projection, Rows, on, read_model
-from release_ledger.store.chain import canonical
+from release_ledger.projection import Projection, Rows, canonical, on, read_model
 
 
 class Deployments(Projection):

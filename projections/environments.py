@@ -21,7 +21,7 @@ from release_ledger.events import (
     EnvironmentWasFrozen,
     EnvironmentWasUnfrozen,
 )
-from release_ledger.projection.projection import Projection, Rows, RowValues, on, read_model
+from release_ledger.projection import Projection, Rows, RowValues, on, read_model
 
 
 class Environments(Projection):

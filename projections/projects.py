@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, Text
 
 from release_ledger.events import ProjectConfigured, ProjectEvent, ReleaseCandidateCut
 from release_ledger.project import Project, apply
-from release_ledger.projection.projection import Projection, Rows, RowValues, on, read_model
+from release_ledger.projection import Projection, Rows, RowValues, on, read_model
 
 
 class Projects(Projection):

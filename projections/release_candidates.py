@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, Index, Text
 
 from release_ledger.events import ReleaseCandidateCut
-from release_ledger.projection.projection import Projection, Rows, on, read_model
+from release_ledger.projection import Projection, Rows, on, read_model
 
 
 class ReleaseCandidates(Projection):

@@ -6,8 +6,7 @@ from sqlalchemy import Column, Index, Text
 
 from release_ledger.access import Token
 from release_ledger.events import TokenCreated, TokenRevoked
-from release_ledger.projection.projection import Projection, Rows, on, read_model
-from release_ledger.store.chain import canonical
+from release_ledger.projection import Projection, Rows, canonical, on, read_model
 
 
 class Tokens(Projection):

@@ -1,4 +1,4 @@
-"""Release Ledger: an event-sourced ledger of releases. What ran where, since when, by whom and why."""
+"""An event-sourced ledger of releases: what ran where, when, who did it and why."""
 
 from importlib.metadata import version
 

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 from flask import Response, request
 
-from ..ledger.questions import Page
+from ..ledger.project_questions import Page
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 

@@ -106,9 +106,9 @@ class BodyParser(FlaskParser):
             raise UnsupportedMediaType()
         return {name: value for name, value in read_object(raw).items() if value is not None or _must(schema, name)}
 
-    def handle_error(  # type: ignore[override] - webargs names two arguments that are of no use here
-        self, error: ValidationError, _: Request, schema: Schema, **__: Any
-    ) -> NoReturn:
+    def handle_error(self, error: ValidationError, req: Request, schema: Schema, **_: Any) -> NoReturn:
+        """Says which field is wrong, in that field's own sentence where it has one."""
+        del req
         wrong = error.normalized_messages()  # type: ignore[no-untyped-call]
         location, named = next(iter(wrong.items()))
         for name, field in schema.fields.items():

@@ -3,11 +3,12 @@
 A read model is one file in `projections/`: a table, a fold, its queries. See `projections/README.md`.
 """
 
+from ..store import canonical
 from .folded import FoldedSource, fold_streams
 from .installed import installed, listed, relevant
 from .live import fold_live
 from .mend import mend
-from .projection import Projection, Rows, on, own_columns, read_model
+from .projection import Projection, Rows, RowValues, on, own_columns, read_model
 from .streams import ACCESS, environment_stream, kind_of, project_stream
 from .verify import Difference, verify
 
@@ -16,7 +17,9 @@ __all__ = [
     "Difference",
     "FoldedSource",
     "Projection",
+    "RowValues",
     "Rows",
+    "canonical",
     "environment_stream",
     "fold_live",
     "fold_streams",

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import Table, and_, func, select
 
 from ..events import Event
 from ..store import ReadModelBroken, Row, Source, Statement
 from ..store.schema import PROJECTION_FAULTS, PROJECTIONS, STREAMS
 from .installed import installed, relevant, tag
-from .projection import Projection
 from .streams import kind_of
 
 State = Literal["live", "stale", "set aside", "missing", "not installed"]
@@ -115,14 +113,12 @@ def _live_rows(source: Source, name: str) -> int | None:
     if name not in installed():
         return None
     try:
-        return int(source.read(_count(type(installed()[name])), {})[0]["rows"])
+        return int(source.read(_count(installed()[name].table), {})[0]["rows"])
     except ReadModelBroken:
         return None
 
 
-@cache
-def _count(projection: type[Projection]) -> Statement:
-    table = projection.table
+def _count(table: Table) -> Statement:
     of_head = and_(table.c.stream == STREAMS.c.stream, table.c.generation == STREAMS.c.generation)
     return Statement(select(func.count().label("rows")).select_from(table.join(STREAMS, of_head)))
 

@@ -126,7 +126,7 @@ class LedgerApplicationRecorder(LedgerAggregateRecorder, ApplicationRecorder):
         *,
         inclusive_of_start: bool = True,
     ) -> Sequence[Notification]:
-        """At most `limit` events, of these topics if any are named, from position `start` (or after it) up to `stop`."""
+        """At most `limit` events, of these topics (none: all), from position `start` (or after it) up to `stop`."""
         place = {
             "first": _SMALLEST if start is None else start if inclusive_of_start else start + 1,
             "last": _LARGEST if stop is None else stop,

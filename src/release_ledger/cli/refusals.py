@@ -1,0 +1,49 @@
+"""The one door for what goes wrong: a sentence and its details, in one line on standard error, and exit status 1."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, Final
+
+import click
+import psycopg
+import sqlalchemy.exc
+
+from ..errors import ConfigurationError, LedgerUnavailable, Refusal, SchemaMismatch
+from .output import shown
+
+_DATABASE_ERRORS: Final = (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError, psycopg.Error, sqlite3.Error)
+
+
+class Commands(click.Group):
+    """Commands that say a refusal instead of showing where in the program it came from."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (Refusal, SchemaMismatch, ConfigurationError, *_DATABASE_ERRORS) as error:
+            click.echo(f"Error: {sentence(error)}", err=True)
+            ctx.exit(1)
+
+
+def sentence(error: Exception) -> str:
+    """A refusal in one line: its sentence, and the details in parentheses."""
+    if isinstance(error, _DATABASE_ERRORS):
+        return _said(LedgerUnavailable(), {"database": _reason(error)})
+    if not isinstance(error, Refusal):
+        return shown(str(error))
+    details = dict(error.details)
+    if isinstance(error.__cause__, _DATABASE_ERRORS):
+        details["database"] = _reason(error.__cause__)
+    return _said(error, details)
+
+
+def _said(refusal: Refusal, details: dict[str, Any]) -> str:
+    more = ", ".join(f"{name}: {shown(value)}" for name, value in details.items())
+    return f"{refusal.sentence} ({more})" if more else refusal.sentence
+
+
+def _reason(error: BaseException) -> str:
+    """What the database itself says, without the statement and its parameters."""
+    own = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None else error
+    return (str(own).strip() or type(own).__name__).splitlines()[0]

@@ -1,0 +1,203 @@
+"""Commands on an environment: settings, freeze, deployments, reports, rollback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .. import decide
+from ..deployment import Deployment
+from ..environment import Settings
+from ..errors import DeploymentNotFound, EnvironmentFrozen, InvalidRequest
+from ..events import Event
+from ..projection import environment_stream, project_stream
+from ..store import Source
+from ..store.store import person
+from . import answers
+from .answers import Answer
+from .environment_questions import EnvironmentQuestions
+from .ids import new_id
+from .recording import Caller, Command, Outcome, carry_out
+from .views import View, environment_view
+
+Decide = Callable[[View, str], Iterable[Event]]
+
+
+class EnvironmentCommands(EnvironmentQuestions):
+    """What can be done to an environment."""
+
+    def configure_environment(
+        self, project_name: str, environment_name: str, settings: Settings, *, by: Caller
+    ) -> tuple[Answer, int, bool]:
+        """Give an environment these settings and no others: the environment, its version, whether it is new."""
+
+        def decided(view: View, _: str) -> Iterable[Event]:
+            view.found_project()
+            return decide.configure(view.environment, settings)
+
+        outcome = self._on_environment(by, project_name, environment_name, decided)
+        answer, version = self.environment(project_name, environment_name)
+        return answer, version, outcome.view.environment is None
+
+    def freeze(
+        self, project_name: str, environment_name: str, *, reason: str, until: str | None = None, by: Caller
+    ) -> tuple[Answer, int]:
+        """Refuse to be changed by command, until somebody lifts it or `until` passes."""
+        self._on_environment(
+            by,
+            project_name,
+            environment_name,
+            lambda view, now: decide.freeze(view.found_environment(), reason, until, now),
+        )
+        return self.environment(project_name, environment_name)
+
+    def unfreeze(self, project_name: str, environment_name: str, *, by: Caller) -> tuple[Answer, int]:
+        """Lift the freeze, if there is one."""
+        self._on_environment(
+            by, project_name, environment_name, lambda view, now: decide.unfreeze(view.found_environment())
+        )
+        return self.environment(project_name, environment_name)
+
+    def deploy(
+        self,
+        project_name: str,
+        environment_name: str,
+        *,
+        release_candidate_version: str,
+        force: bool = False,
+        reason: str | None = None,
+        occurred_at: str | None = None,
+        by: Caller,
+    ) -> tuple[Answer, int]:
+        """Request a deployment of a candidate."""
+        command = decide.RequestDeployment(deployment_id=new_id(), force=force, reason=reason)
+
+        def decided(view: View, now: str) -> Iterable[Event]:
+            state = view.found_environment()
+            return decide.request_deployment(state, view.found_candidate(), command, now)
+
+        outcome = self._on_environment(
+            by, project_name, environment_name, decided, version=release_candidate_version, occurred_at=occurred_at
+        )
+        return self._written(outcome, project_name, environment_name, by)
+
+    def report(
+        self,
+        project_name: str,
+        environment_name: str,
+        *,
+        release_candidate_version: str,
+        status: str,
+        id: str | None = None,  # noqa: A002 - the contract's word
+        error_message: str | None = None,
+        external_url: str | None = None,
+        occurred_at: str | None = None,
+        by: Caller,
+    ) -> tuple[Answer, int]:
+        """Record what CI says of a deployment; the deployment as it is after it. Never refused by a rule."""
+        command = decide.ReportStatus(
+            deployment_id=new_id(),
+            id=id,
+            status=status,
+            occurred_at=occurred_at,
+            error_message=error_message,
+            external_url=external_url,
+        )
+
+        def decided(view: View, now: str) -> Iterable[Event]:
+            state, candidate, target = view.found_environment(), view.found_candidate(), view.target
+            if id is not None:
+                target = named(target, release_candidate_version)
+            older = view.history(before=target["number"]) if target else ()
+            return decide.report(state, candidate, target, command, now, older)
+
+        outcome = self._on_environment(
+            by,
+            project_name,
+            environment_name,
+            decided,
+            version=release_candidate_version,
+            deployment_id=id,
+            occurred_at=occurred_at,
+        )
+        return self._written(outcome, project_name, environment_name, by)
+
+    def roll_back(
+        self,
+        project_name: str,
+        environment_name: str,
+        *,
+        force: bool = False,
+        reason: str | None = None,
+        strategy: str | None = None,
+        to: str | None = None,
+        by: Caller,
+    ) -> tuple[Answer, int]:
+        """Cancel what is unfinished and deploy a version that succeeded here before."""
+        command = decide.RollBack(deployment_id=new_id(), force=force, reason=reason, strategy=strategy, to=to)
+
+        def decided(view: View, now: str) -> Iterable[Event]:
+            state = view.found_environment()
+            if to is not None:
+                view.found_candidate()
+            return decide.roll_back(state, view.history(), view.success_of(to), command, now)
+
+        outcome = self._on_environment(by, project_name, environment_name, decided, version=to or "")
+        return self._written(outcome, project_name, environment_name, by)
+
+    def _on_environment(
+        self,
+        by: Caller,
+        project_name: str,
+        environment_name: str,
+        decided: Decide,
+        *,
+        version: str = "",
+        deployment_id: str | None = None,
+        occurred_at: str | None = None,
+    ) -> Outcome:
+        def look(source: Source) -> View:
+            return environment_view(source, project_name, environment_name, version, deployment_id)
+
+        command = Command(
+            streams=[environment_stream(project_name, environment_name), project_stream(project_name)],
+            look=look,
+            decide=decided,
+            by=by,
+            occurred_at=occurred_at,
+            names={"project_name": project_name, "environment_name": environment_name},
+        )
+        try:
+            return carry_out(self.store, command)
+        except EnvironmentFrozen as refusal:
+            raise EnvironmentFrozen(**self._said_of_freeze(refusal.details)) from None
+
+    def _said_of_freeze(self, details: dict[str, Any]) -> dict[str, Any]:
+        """Who froze the environment, by e-mail where one is known: a person's id is never shown."""
+        person_id = details["person_id"]
+        known = person(self.store, person_id) if person_id is not None else None
+        shown = {name: value for name, value in details.items() if name != "person_id"}
+        return shown | ({"frozen_by": known["email"]} if known else {})
+
+    def _written(self, outcome: Outcome, project_name: str, environment_name: str, by: Caller) -> tuple[Answer, int]:
+        """The deployment that a command made or changed, or found as it was."""
+        target = outcome.view.target
+        if not outcome.events and target is not None:
+            return answers.deployment(target, environment_name, outcome.view.target_email), outcome.version
+        last: Any = outcome.events[-1]
+        row = outcome.row("deployments", last.number)
+        if row is None:
+            return self.deployment(project_name, environment_name, last.deployment_id)
+        known = target is not None and target["number"] == last.number
+        return answers.deployment(
+            row, environment_name, outcome.view.target_email if known else by.email
+        ), outcome.version
+
+
+def named(target: Deployment | None, version: str) -> Deployment:
+    """The deployment that a report names by its id; it must be of the version that the report names too."""
+    if target is None:
+        raise DeploymentNotFound()
+    if target["release_candidate_version"] != version:
+        raise InvalidRequest(id="is of another release candidate version")
+    return target

@@ -1,0 +1,137 @@
+"""Questions about projects, candidates and tokens: each one SELECT on read models, or folded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from ..access import Token
+from ..errors import ProjectNotFound, ReleaseNotFound
+from ..projection import ACCESS, installed, project_stream
+from ..store import Row, Source, Statement, Store
+from ..store.store import as_head, stream_names
+from . import answers, selects
+from .answers import Answer
+from .asking import ask, picked, require, require_row
+from .views import project_view
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """One page of a list, newest first; `version` is the stream's, `more` whether older ones follow."""
+
+    items: list[Answer]
+    version: int
+    more: bool
+    total: int | None = None
+
+
+class ProjectQuestions:
+    """What can be asked of projects, and of tokens."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def projects(self, only: Iterable[str] | None = None) -> list[Answer]:
+        """All projects in the order of their names, or those of some names."""
+        wanted = None if only is None else set(only)
+
+        def listed(source: Source, row: Row) -> Answer | None:
+            head = as_head(row["head_stream"], picked(row, "head"))
+            require_row(source, head, "projects", row["project_state"])
+            found = answers.project(installed()["projects"].load({"state": row["project_state"]}))
+            return found if wanted is None or found["name"] in wanted else None
+
+        return self._over_streams("project/", selects.PROJECTS, listed)
+
+    def project(self, project_name: str) -> tuple[Answer, int]:
+        """A project's settings, and its stream's version."""
+        view = ask(self.store, [project_stream(project_name)], lambda source: project_view(source, project_name))
+        return answers.project(view.found_project()), view.head.version
+
+    def candidates(self, project_name: str, *, page: int = 1, per_page: int = 10) -> Page:
+        """A page of a project's release candidates, newest first."""
+        stream = project_stream(project_name)
+        params = {"stream": stream, "skipped": (page - 1) * per_page, "per_page": per_page}
+
+        def question(source: Source) -> Page | None:
+            rows = source.read(selects.CANDIDATES, params)
+            if not rows:
+                return None
+            head = as_head(stream, picked(rows[0], "head"))
+            require_row(source, head, "projects", rows[0]["project_candidates"])
+            require(source, head, "release_candidates")
+            found = [
+                answers.candidate(picked(row, "candidate"), row["cutter_email"])
+                for row in rows
+                if row["candidate_number"] is not None
+            ]
+            total = rows[0]["project_candidates"]
+            return Page(items=found, version=head.version, more=page * per_page < total, total=total)
+
+        found = ask(self.store, [stream], question)
+        if found is None:
+            raise ProjectNotFound()
+        return found
+
+    def candidate(self, project_name: str, version: str) -> tuple[Answer, int]:
+        """One release candidate, and its project's version."""
+        view = ask(
+            self.store, [project_stream(project_name)], lambda source: project_view(source, project_name, version)
+        )
+        view.found_project()
+        if view.candidate is None:
+            raise ReleaseNotFound()
+        return answers.candidate(view.candidate, view.candidate_email), view.head.version
+
+    def token(self, token_sha256: str) -> tuple[Token, str | None] | None:
+        """The token of a digest and its owner's e-mail, whether it opens or not."""
+
+        def question(source: Source) -> Row | None:
+            rows = source.read(selects.TOKEN, {"token_sha256": token_sha256})
+            if not rows:
+                return None
+            require(source, as_head(ACCESS, picked(rows[0], "head")), "tokens")
+            return rows[0] if rows[0]["token_token_name"] is not None else None
+
+        row = ask(self.store, [ACCESS], question)
+        return None if row is None else (cast(Token, picked(row, "token")), row["owner_email"])
+
+    def tokens(self) -> list[Answer]:
+        """All tokens in the order of their names, without their digests."""
+
+        def question(source: Source) -> list[Row]:
+            rows = source.read(selects.TOKENS, {})
+            if rows:
+                require(source, as_head(ACCESS, picked(rows[0], "head")), "tokens")
+            return [row for row in rows if row["token_token_name"] is not None]
+
+        hidden = ("token_sha256", "owner_person_id")
+        return [
+            {name: value for name, value in picked(row, "token").items() if name not in hidden}
+            | {"email": row["owner_email"]}
+            for row in ask(self.store, [ACCESS], question)
+        ]
+
+    def _over_streams(
+        self, prefix: str, statement: Statement, listed: Callable[[Source, Row], Answer | None]
+    ) -> list[Answer]:
+        """One answer a stream, in the order of their names; streams whose rows are not live are folded."""
+
+        def question(source: Source) -> list[Answer | None]:
+            beyond = {"first": prefix, "beyond": prefix + "\U0010ffff"}
+            return [listed(source, row) for row in source.read(statement, beyond)]
+
+        found = ask(self.store, _Lazily(lambda: stream_names(self.store, prefix)), question)
+        return [answer for answer in found if answer is not None]
+
+
+class _Lazily:
+    """The names of streams, read only when somebody needs them."""
+
+    def __init__(self, read: Callable[[], list[str]]) -> None:
+        self._read = read
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
