@@ -58,7 +58,7 @@ class Reading:
             yield row
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given_any(histories())
 def test_previous_is_the_documented_rule_word_for_word(rows: list[Deployment]) -> None:
     """Whatever happened, `previous` goes where the contract's sentence about it goes."""
@@ -67,7 +67,7 @@ def test_previous_is_the_documented_rule_word_for_word(rows: list[Deployment]) -
     assert chosen.target == by_the_letter.previous(rows)
 
 
-@settings(max_examples=800)
+@settings(max_examples=400)
 @given_any(histories())
 def test_walk_back_is_the_contract_word_for_word(rows: list[Deployment]) -> None:
     """Whatever happened, `walk_back` goes where the contract's sentences about it go."""
@@ -76,7 +76,7 @@ def test_walk_back_is_the_contract_word_for_word(rows: list[Deployment]) -> None
     assert chosen.target == by_the_letter.walk_back(rows, by_the_letter.asked_as_recorded(rows))
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given_any(histories(), st.sampled_from(["previous", "walk_back"]))
 def test_a_rollback_leaves_what_runs_and_what_is_newest_but_never_its_target(
     rows: list[Deployment], strategy: str
@@ -91,7 +91,7 @@ def test_a_rollback_leaves_what_runs_and_what_is_newest_but_never_its_target(
         assert list(chosen.leaves) == sorted({version for _, version in asked})
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given_any(histories(), st.sampled_from(["previous", "walk_back"]))
 def test_what_was_considered_is_every_newer_deployment_and_the_chosen_one(
     rows: list[Deployment], strategy: str
@@ -106,7 +106,7 @@ def test_what_was_considered_is_every_newer_deployment_and_the_chosen_one(
     assert all(one.why[0].isupper() and one.why.endswith(".") for one in chosen.considered)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given_any(histories())
 def test_previous_reads_no_further_than_its_target(rows: list[Deployment]) -> None:
     """The cost of a press does not grow with the history."""
@@ -117,7 +117,7 @@ def test_previous_reads_no_further_than_its_target(rows: list[Deployment]) -> No
     assert reading.read == (rows.index(chosen.target) + 1 if chosen.target else len(rows))
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given_any(histories())
 def test_walk_back_reads_no_further_than_what_settles_it(rows: list[Deployment]) -> None:
     """It stops where the target was deployed forward: no rollback older than that can have asked to leave it."""

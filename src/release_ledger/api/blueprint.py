@@ -26,7 +26,7 @@ class LedgerBlueprint(Blueprint):
 
     def takes(self, schema: type[Schema], *, location: str = "json", required: bool = True) -> Decorator:
         """The handler's first argument is the body, or the query, checked by this schema."""
-        return cast(Decorator, self.arguments(schema, location=location, required=required))
+        return cast(Decorator, self.arguments(schema(), location=location, required=required))
 
     def answers(self, status: int, schema: Schema | type[Schema] | None = None, **kwargs: Any) -> Decorator:
         """The shape of the answer, for the description; handlers write their answers themselves."""

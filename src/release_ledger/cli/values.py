@@ -46,9 +46,7 @@ def _word(is_right: Callable[[str], object], expected: str) -> Callable[[str], s
     return word
 
 
-PROJECT: Final = _word(
-    is_project_name, "ASCII letters, digits, - and _, inner spaces, at most 100 characters"
-)
+PROJECT: Final = _word(is_project_name, "ASCII letters, digits, - and _, inner spaces, at most 100 characters")
 ENVIRONMENT: Final = _word(is_environment_name, "ASCII letters, digits, - and _, at most 100 characters")
 REPO: Final = _word(is_repo, "write ORG/REPO, as GitHub does")
 EMAIL: Final = _word(_EMAIL.fullmatch, "write NAME@DOMAIN")
