@@ -80,6 +80,13 @@ def upgraded_url(database_kind: str, tmp_path: Path, run_folder: Path, request: 
         databases.drop_database(url)
 
 
+@pytest.fixture
+def live_server(tmp_path: Path) -> Iterator[LiveServer]:
+    """A `release-ledger serve` of its own, one worker, on a new SQLite database; `token` is its first token."""
+    with LiveServer(f"sqlite:///{tmp_path / 'served.db'}") as server:
+        yield server
+
+
 def _upgraded(url: str) -> str:
     from release_ledger.projection.upgrade import upgrade  # here, so that tests of other parts run without a store
 

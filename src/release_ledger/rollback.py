@@ -15,6 +15,11 @@ from .deployment import Deployment
 
 STRATEGIES: Final = ("previous", "walk_back")
 CONSIDERED_LIMIT: Final = 100
+_NOWHERE: Final = {
+    "previous": "There is no earlier success of another version.",
+    "walk_back": "There is no success of a version that is neither running nor was left.",
+    "to": "The version that was asked for never succeeded here.",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +91,8 @@ class _Search:
 
     def choice(self, strategy: str, target: Deployment | None, why: str, why_not: Why) -> Choice:
         if target is None:
-            explanation = "There is no earlier successful deployment to go back to."
             skipped = tuple(self._skipped(deployment, why_not) for deployment in self.seen)
-            return Choice(target=None, strategy=strategy, explanation=explanation, considered=skipped)
+            return Choice(target=None, strategy=strategy, explanation=_NOWHERE[strategy], considered=skipped)
         newer = [deployment for deployment in self.seen if deployment["number"] > target["number"]]
         skipped = tuple(self._skipped(deployment, why_not) for deployment in newer[: CONSIDERED_LIMIT - 1])
         version = _version(target)

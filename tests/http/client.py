@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 from werkzeug.test import TestResponse
@@ -22,6 +23,7 @@ from release_ledger.settings import Settings
 
 Json = Mapping[str, Any]
 REPO: Final = "acme/web"
+BOTH_DATABASES: Final = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
 OPERATOR: Final = Caller(recorded_by="command line")
 
 

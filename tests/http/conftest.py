@@ -9,8 +9,6 @@ from release_ledger.projection.upgrade import upgrade
 
 from .client import Client, EnvironmentClient, Service
 
-BOTH_DATABASES = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
-
 
 @pytest.fixture
 def database_kind() -> str:

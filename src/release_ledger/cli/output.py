@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import click
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -26,7 +25,7 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table of rows, as wide as the terminal; a line a row where the output is no terminal."""
-    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(*columns, box=None, pad_edge=False, padding=(0, 1))
     for row in rows:
         table.add_row(*(Text(shown(value)) for value in row))
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
@@ -39,6 +38,11 @@ def shown(value: object) -> str:
         return "-"
     text = ", ".join(map(shown, value)) if isinstance(value, list | tuple) else str(value)
     return "".join(character if _is_plain(character) else repr(character)[1:-1] for character in text)
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 stream`, `2 streams`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def moment(text: str | None) -> str | None:

@@ -17,7 +17,7 @@ from ..projection.status import Status, statuses
 from ..store import Store
 from ..store.store import stream_names
 from .opening import open_ledger
-from .output import as_json, moment, print_json, print_table, shown
+from .output import as_json, counted, moment, print_json, print_table, shown
 
 SHOWN: Final = 20
 
@@ -114,7 +114,7 @@ def _print_statuses(found: list[Status]) -> None:
             when = moment(aside.set_aside_at)
             click.echo(f"  {shown(aside.stream)} at version {aside.version}, {when}: {shown(aside.error)}")
         if len(each.set_aside) > SHOWN:
-            click.echo(f"  and {len(each.set_aside) - SHOWN} more streams")
+            click.echo(f"  and {counted(len(each.set_aside) - SHOWN, 'more stream')}")
 
 
 def _print_differences(streams: int, count: int, first: list[Difference], projections: int) -> None:
@@ -127,5 +127,5 @@ def _print_differences(streams: int, count: int, first: list[Difference], projec
         if count > len(first):
             click.echo(f"and {count - len(first)} more")
         click.echo()
-    differences = "1 difference" if count == 1 else f"{count or 'no'} differences"
-    click.echo(f"{differences} in {streams} streams, {projections} projections")
+    where = f"{counted(streams, 'stream')}, {counted(projections, 'projection')}"
+    click.echo(f"{counted(count, 'difference') if count else 'No differences'} in {where}")

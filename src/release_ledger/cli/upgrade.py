@@ -7,6 +7,7 @@ from rich.console import Console
 
 from ..projection.upgrade import upgrade as upgrade_database
 from ..settings import Settings
+from .output import counted
 
 
 @click.command()
@@ -21,4 +22,4 @@ def upgrade() -> None:
         folded = upgrade_database(url, progress=lambda stream: status.update(f"Folding {stream} again…"))
     click.echo("The tables are up to date.")
     if folded:
-        click.echo(f"{folded} {'stream was' if folded == 1 else 'streams were'} folded again.")
+        click.echo(f"Folded again: {counted(folded, 'stream')}.")

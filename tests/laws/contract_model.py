@@ -1,0 +1,229 @@
+"""The contract's sentences (sections 2 and 3) as a plain model: slow, naive, and of nothing but lists.
+
+It knows no rule of the ledger's own code. An environment is a list of deployments, a deployment is a list of reports;
+every question is answered by sorting or searching the whole list. What the contract leaves open follows the ledger
+and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+Answer = dict[str, Any]
+RUNNING = ("pending", "in_progress")
+UNFINISHED = ("pending", "in_progress", "canceling", "unknown")
+# Which of two terminal reports of one microsecond decides is left open by the contract: the last of these.
+TERMINAL = ("error", "canceled", "failure", "success")
+RANKS = UNFINISHED + TERMINAL
+REFUSALS = {
+    "environment_frozen": 400,
+    "invalid_request": 400,
+    "release_not_found": 404,
+    "deployment_not_found": 404,
+    "repository_not_found": 404,
+    "no_rollback_target": 404,
+    "release_candidate_exists": 409,
+    "release_candidate_not_ready": 409,
+    "too_many_unfinished": 409,
+}
+
+
+class Refused(Exception):
+    """The call is answered with this code, and nothing is recorded."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code, self.status = code, REFUSALS[code]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What CI said; `at` is its time, `timed` whether CI gave it one that had come already."""
+
+    status: str
+    at: str
+    timed: bool
+    message: str | None
+    url: str | None
+
+    @property
+    def place(self) -> tuple[str, int]:
+        return self.at, RANKS.index(self.status)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the ledger itself ended a deployment."""
+
+    by: str
+    status: str
+    at: str
+    message: str | None = None
+
+
+@dataclass
+class Deployment:
+    """A deployment and everything that was said of it, in the order in which it arrived."""
+
+    number: int
+    id: str
+    kind: str
+    candidate: Answer
+    came_from: str | None
+    requested_at: str
+    reason: str | None = None
+    left: frozenset[str] = frozenset()
+    reports: list[Report] = field(default_factory=list)
+    ending: Ending | None = None
+
+    @property
+    def version(self) -> str:
+        return str(self.candidate["release_candidate_version"])
+
+    @property
+    def decided(self) -> Report | None:
+        """The last terminal report in the order of time and rank."""
+        return max((r for r in self.reports if r.status in TERMINAL), key=lambda r: r.place, default=None)
+
+    @property
+    def seen(self) -> Report | None:
+        """The last unfinished report in that order."""
+        return max((r for r in self.reports if r.status in UNFINISHED), key=lambda r: r.place, default=None)
+
+    @property
+    def status(self) -> str:
+        if self.decided is not None:
+            return self.decided.status
+        if self.ending is not None:
+            return self.ending.status
+        return self.seen.status if self.seen is not None else "pending"
+
+    @property
+    def finished(self) -> bool:
+        return self.status in TERMINAL
+
+    @property
+    def started_at(self) -> str | None:
+        return min((report.at for report in self.reports), default=None)
+
+    @property
+    def ended_at(self) -> str | None:
+        ending = self.decided or self.ending
+        return ending.at if ending is not None else None
+
+    @property
+    def message(self) -> tuple[Any, ...]:
+        """Place and text of the last message; of two in one place the greater text (left open by the contract)."""
+        said: list[tuple[Any, ...]] = [(r.place, r.message) for r in self.reports if r.message is not None]
+        if self.given_up is not None:
+            said.append(((self.given_up.at, RANKS.index("error")), self.given_up.message))
+        return max(said, default=(None, None))
+
+    given_up: Ending | None = None
+
+    @property
+    def url(self) -> tuple[Any, ...]:
+        said: list[tuple[Any, ...]] = [(r.place, r.url) for r in self.reports if r.url is not None]
+        return max(said, default=(None, None))
+
+    def is_late(self, status: str) -> bool:
+        """An unfinished report for a finished deployment; one that the ledger gave up is resumed instead."""
+        resumes = self.decided is None and self.ending is not None and self.ending.by == "ledger" and status in RUNNING
+        return self.finished and status in UNFINISHED and not resumes
+
+    def begins_again(self, report: Report) -> bool:
+        """Reported finished, and seen running after that moment."""
+        return self.decided is not None and report.status in RUNNING and report.at > self.decided.at
+
+    def after(self, report: Report) -> Deployment:
+        resumed = not self.is_late(report.status) and report.status in UNFINISHED
+        return replace(self, reports=[*self.reports, report], ending=None if resumed else self.ending)
+
+    def is_news(self, report: Report) -> bool:
+        """Whether the report is worth keeping.
+
+        A report without a time says again what is known, or something else; one with a time counts where it changes
+        what the reports say together. Late ones are kept, unless they repeat the one before.
+        """
+        late, before = self.is_late(report.status), self.reports[-1] if self.reports else None
+        if report.timed:
+            repeated = before is not None and (before.at, before.status) == (report.at, report.status)
+            return self.after(report)._told() != self._told() or (late and not repeated)
+        if late:
+            repeats = before is not None and before.status == report.status
+        else:
+            repeats = before is not None and self.status == report.status and (self.decided or not self.ending)
+        new_message = report.message is not None and report.message != self.message[1]
+        new_url = report.url is not None and report.url != self.url[1]
+        return not repeats or new_message or new_url
+
+    def _told(self) -> tuple[Any, ...]:
+        return self.status, self.started_at, self.ended_at, self.ending, self.seen_place, self.message, self.url
+
+    @property
+    def seen_place(self) -> tuple[str, int] | None:
+        return self.seen.place if self.seen is not None else None
+
+    def answer(self, environment_name: str, asker: Answer) -> Answer:
+        """The deployment as a caller is shown it."""
+        came_from = self.came_from
+        return {
+            "id": self.id,
+            "number": self.number,
+            "kind": self.kind,
+            "status": self.status,
+            "environment_name": environment_name,
+            "release_candidate_version": self.version,
+            "release_version": self.candidate["release_version"],
+            "commit": self.candidate["commit"],
+            "from_release_candidate_version": came_from,
+            "from_release_version": came_from[: came_from.rindex("-rc")] if came_from else None,
+            "deploy_start_at": self.started_at,
+            "deploy_end_at": self.ended_at,
+            "requested_at": self.requested_at,
+            "error_message": self.message[1],
+            "external_url": self.url[1],
+            "reason": self.reason,
+            **asker,
+        }
+
+
+def rollback_target(deployments: Iterable[Deployment], strategy: str) -> tuple[Deployment | None, frozenset[str]]:
+    """Where a rollback goes, and which versions are asked to be left by it, by the rules of section 3."""
+    newest_first = sorted(deployments, key=lambda d: -d.number)
+    running = next((d.version for d in newest_first if d.status == "success"), None)
+    looked_at = [
+        d for d in newest_first if d.finished or not (d.kind == "rollback" or d.version == running)
+    ]
+    newest = looked_at[0] if looked_at else None
+    successes = [d for d in looked_at if d.status == "success"]
+    was_left = {version for d in newest_first for version in d.left if not _forward_since(newest_first, version, d)}
+    target = None
+    if newest is None or not successes:
+        return None, frozenset()
+    if newest.status != "success" and (strategy == "previous" or running not in was_left):
+        target = successes[0]
+    elif strategy == "previous":
+        target = next((d for d in successes if d.version != newest.version), None)
+    else:
+        target = next((d for d in successes if d.version not in was_left | {running}), None)
+    return target, leaving(newest_first, target)
+
+
+def leaving(deployments: Iterable[Deployment], target: Deployment | None) -> frozenset[str]:
+    """The running version and the newest deployment's, unless they are the target's."""
+    newest_first = sorted(deployments, key=lambda d: -d.number)
+    running = next((d.version for d in newest_first if d.status == "success"), None)
+    looked_at = (d for d in newest_first if d.finished or not (d.kind == "rollback" or d.version == running))
+    newest = next((d.version for d in looked_at), None)
+    target_version = target.version if target is not None else None
+    return frozenset(version for version in (running, newest) if version not in (None, target_version) and version)
+
+
+def _forward_since(deployments: Iterable[Deployment], version: str, left_by: Deployment) -> bool:
+    return any(
+        d.version == version and d.kind != "rollback" and d.status == "success" and d.number > left_by.number
+        for d in deployments
+    )
