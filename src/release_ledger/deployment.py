@@ -22,7 +22,8 @@ EndedBy = Literal["report", "rollback", "ledger"]
 class Deployment(TypedDict):
     """A row of the read model `deployments`; moments are UTC strings, `finished` is 0 or 1.
 
-    `reported_*` is the newest unfinished report, `*_key` says which report a message or URL came from.
+    `reported_*` is the newest unfinished report, `*_key` says which report a message or URL came from (empty: the
+    ledger itself).
     """
 
     number: int
@@ -69,9 +70,7 @@ def with_report(row: Deployment, report: Report) -> Deployment:
     after["deploy_start_at"] = min(row["deploy_start_at"] or at, at)
     after["last_report"] = f"{at} {status}"
     key = f"{at} {RANK[status]}"
-    after["error_message"], after["error_key"] = _newer(
-        (report["error_message"], key), (row["error_message"], row["error_key"])
-    )
+    after["error_message"], after["error_key"] = _newer((report["error_message"], key), _reported_error(row, status))
     after["external_url"], after["external_url_key"] = _newer(
         (report["external_url"], key), (row["external_url"], row["external_url_key"])
     )
@@ -90,6 +89,13 @@ def _newer(said: Said, known: Said) -> Said:
     if said[0] is None or (known[1] or "", known[0] or "") >= (said[1] or "", said[0]):
         return known
     return said
+
+
+def _reported_error(row: Deployment, status: str) -> Said:
+    """What CI said went wrong. The ledger's own words (of no report's key) end with what it had decided."""
+    if row["error_key"] == "" and not is_late(row, status):
+        return None, None
+    return row["error_message"], row["error_key"]
 
 
 def _finish(row: Deployment, status: str, at: str) -> None:
@@ -111,11 +117,11 @@ def _go_on(row: Deployment, status: str, at: str) -> None:
 
 
 def ended(row: Deployment, status: str, by: EndedBy, at: str, error_message: str | None = None) -> Deployment:
-    """The deployment after the ledger ended it by itself."""
+    """The deployment after the ledger ended it by itself; it adds a message only where CI brought none."""
     after = row.copy()
     after["status"], after["deploy_end_at"], after["ended_by"], after["finished"] = status, at, by, 1
-    if error_message is not None:
-        after["error_message"], after["error_key"] = error_message, f"{at} {RANK[status]}"
+    if error_message is not None and row["error_message"] is None:
+        after["error_message"], after["error_key"] = error_message, ""
     return after
 
 
@@ -145,8 +151,9 @@ def changes(row: Deployment, after: Deployment, report: Report) -> bool:
         same = {**after, "last_report": row["last_report"]} == row
         return not same or (late and after["last_report"] != row["last_report"])
     known: str | None = row["status"]
-    if late:
-        known = (row["last_report"] or " ").split(" ")[1]
+    if late:  # the first since the end is news, whatever was said before it
+        said_at, _, said = (row["last_report"] or "").partition(" ")
+        known = said if said_at > (row["deploy_end_at"] or "") else None
     elif row["deploy_start_at"] is None or row["ended_by"] in ("rollback", "ledger"):
         known = None
     return (

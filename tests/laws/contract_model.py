@@ -77,6 +77,7 @@ class Deployment:
     left: frozenset[str] = frozenset()
     reports: list[Report] = field(default_factory=list)
     ending: Ending | None = None
+    given_up: Ending | None = None
 
     @property
     def version(self) -> str:
@@ -120,8 +121,6 @@ class Deployment:
         if self.given_up is not None:
             said.append(((self.given_up.at, RANKS.index("error")), self.given_up.message))
         return max(said, default=(None, None))
-
-    given_up: Ending | None = None
 
     @property
     def url(self) -> tuple[Any, ...]:
@@ -190,36 +189,40 @@ class Deployment:
         }
 
 
-def rollback_target(deployments: Iterable[Deployment], strategy: str) -> tuple[Deployment | None, frozenset[str]]:
-    """Where a rollback goes, and which versions are asked to be left by it, by the rules of section 3."""
+def rollback_target(deployments: Iterable[Deployment], strategy: str) -> Deployment | None:
+    """Where a rollback goes, by the rules of section 3."""
     newest_first = sorted(deployments, key=lambda d: -d.number)
-    running = next((d.version for d in newest_first if d.status == "success"), None)
-    looked_at = [
-        d for d in newest_first if d.finished or not (d.kind == "rollback" or d.version == running)
-    ]
-    newest = looked_at[0] if looked_at else None
-    successes = [d for d in looked_at if d.status == "success"]
-    was_left = {version for d in newest_first for version in d.left if not _forward_since(newest_first, version, d)}
-    target = None
+    running, newest = running_version(newest_first), _newest_looked_at(newest_first)
+    successes = [d for d in newest_first if d.status == "success"]
+    left = {version for d in newest_first for version in d.left if not _forward_since(newest_first, version, d)}
     if newest is None or not successes:
-        return None, frozenset()
-    if newest.status != "success" and (strategy == "previous" or running not in was_left):
-        target = successes[0]
-    elif strategy == "previous":
-        target = next((d for d in successes if d.version != newest.version), None)
-    else:
-        target = next((d for d in successes if d.version not in was_left | {running}), None)
-    return target, leaving(newest_first, target)
+        return None
+    if strategy == "previous":
+        unlike = newest.version if newest.status == "success" else None
+        return next((d for d in successes if d.version != unlike), None)
+    if newest.status != "success" and running not in left:
+        return successes[0]
+    return next((d for d in successes if d.version not in left | {running}), None)
 
 
-def leaving(deployments: Iterable[Deployment], target: Deployment | None) -> frozenset[str]:
-    """The running version and the newest deployment's, unless they are the target's."""
+def leaving(deployments: Iterable[Deployment], target: Deployment) -> frozenset[str]:
+    """What a rollback to the target asks to leave: the running version, and the newest deployment's."""
     newest_first = sorted(deployments, key=lambda d: -d.number)
-    running = next((d.version for d in newest_first if d.status == "success"), None)
-    looked_at = (d for d in newest_first if d.finished or not (d.kind == "rollback" or d.version == running))
-    newest = next((d.version for d in looked_at), None)
-    target_version = target.version if target is not None else None
-    return frozenset(version for version in (running, newest) if version not in (None, target_version) and version)
+    newest = _newest_looked_at(newest_first)
+    versions = {running_version(newest_first), newest.version if newest is not None else None}
+    return frozenset(version for version in versions if version is not None and version != target.version)
+
+
+def running_version(deployments: Iterable[Deployment]) -> str | None:
+    """The version of the newest success."""
+    successes = [d for d in deployments if d.status == "success"]
+    return max(successes, key=lambda d: d.number).version if successes else None
+
+
+def _newest_looked_at(newest_first: list[Deployment]) -> Deployment | None:
+    """The newest but for an unfinished rollback and the running version under way again: they are left out."""
+    running = running_version(newest_first)
+    return next((d for d in newest_first if d.finished or (d.kind != "rollback" and d.version != running)), None)
 
 
 def _forward_since(deployments: Iterable[Deployment], version: str, left_by: Deployment) -> bool:

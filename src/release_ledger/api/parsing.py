@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from flask import Request
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from ..deployment import STATUSES
 from ..errors import InvalidCommit, InvalidReleaseCandidateVersion, InvalidRequest, InvalidStatus, Refusal
@@ -100,6 +100,8 @@ class BodyParser(FlaskParser):
 
     def load_json(self, req: Request, schema: Schema) -> Any:
         raw = req.get_data(cache=True)
+        if req.content_length is None and len(raw) >= (req.max_content_length or 0) > 0:
+            raise RequestEntityTooLarge()  # a chunked body is cut there without a word
         if not raw.strip():
             return {}
         if not req.is_json:
