@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.once import made_once
 from tests.support.postgres import Databases
+from tests.support.server import LiveServer
 from tests.support.shared_postgres import shared_databases
 
 # A slow machine is no failure. In CI the examples are the same at every run: a red run can be repeated.

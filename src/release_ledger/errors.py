@@ -119,6 +119,18 @@ class TooManyUnfinished(Refusal):
     status, code = 409, "too_many_unfinished"
 
 
+class PreconditionFailed(Refusal):
+    """The stream has moved"""
+
+    status, code = 412, "precondition_failed"
+
+
+class IdempotencyKeyReused(Refusal):
+    """Idempotency key was used for another request"""
+
+    status, code = 422, "idempotency_key_reused"
+
+
 class LedgerUnavailable(Refusal):
     """The ledger cannot be written"""
 

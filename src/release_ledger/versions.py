@@ -18,6 +18,9 @@ _PROJECT_NAME = re.compile(r"[A-Za-z0-9_-](?:[A-Za-z0-9_ -]{0,98}[A-Za-z0-9_-])?
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _REPO = re.compile(r"[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}")
 
+# `datetime.fromisoformat` would take any character between the date and the time, and around the offset.
+_MOMENT = re.compile(r"[0-9W-]+[Tt ][0-9:.,]+(?:[Zz]|[+-][0-9:.,]+)?")
+
 
 class CandidateVersion(NamedTuple):
     """`1.4.0-rc2`, taken apart: release version `1.4.0`, number 2."""
@@ -73,6 +76,8 @@ def write_moment(moment: datetime) -> str:
 
 def read_moment(text: str) -> datetime:
     """An ISO 8601 timestamp with an offset; raises `ValueError` without one, or out of the calendar's range."""
+    if not _MOMENT.fullmatch(text):
+        raise ValueError("a timestamp is written as in ISO 8601")
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("a timestamp needs an offset")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pytest
@@ -24,6 +24,8 @@ from release_ledger.settings import Settings
 Json = Mapping[str, Any]
 REPO: Final = "acme/web"
 BOTH_DATABASES: Final = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
+# For tests that can share one database: making one on PostgreSQL takes longer than most tests.
+ON_BOTH_DATABASES: Final = pytest.mark.parametrize("lasting_service", ["sqlite", "postgresql"], indirect=True)
 OPERATOR: Final = Caller(recorded_by="command line")
 
 
@@ -56,6 +58,10 @@ class Service:
     def stranger(self) -> Client:
         """A client without a token."""
         return Client(self.app.test_client(), None)
+
+    def environment(self, **settings: Any) -> EnvironmentClient:
+        """A new environment, of a project and with an administrator of its own."""
+        return self.client("admin").environment(project=f"project-{self._clients}", **settings)
 
     def rows(self, sql: str, **params: Any) -> list[dict[str, Any]]:
         """What the database itself says."""
@@ -130,6 +136,7 @@ class EnvironmentClient:
     client: Client
     project_path: str
     name: str
+    known_versions: set[str] = field(default_factory=set, repr=False)
 
     @property
     def path(self) -> str:
@@ -141,19 +148,23 @@ class EnvironmentClient:
 
     def cut(self, version: str) -> str:
         """The version, as a candidate that is there afterwards."""
-        body = {"repo": REPO, "commit": commit_of(version)}
-        fine(self.client.post(f"{self.project_path}/releases/{version}", body))
+        if version not in self.known_versions:
+            body = {"repo": REPO, "commit": commit_of(version)}
+            fine(self.client.post(f"{self.project_path}/releases/{version}", body))
+            self.known_versions.add(version)
         return version
 
     def deploy(self, version: str, **body: Any) -> dict[str, Any]:
         """A deployment that was asked for and is pending."""
         body["release_candidate_version"] = self.cut(version)
-        return fine(self.client.post(self.deployments_path, body))
+        answer: dict[str, Any] = fine(self.client.post(self.deployments_path, body))
+        return answer
 
     def report(self, version: str, status: str, **body: Any) -> dict[str, Any]:
         """The deployment after CI said how it stands."""
         body |= {"release_candidate_version": self.cut(version), "status": status}
-        return fine(self.client.patch(self.deployments_path, body))
+        answer: dict[str, Any] = fine(self.client.patch(self.deployments_path, body))
+        return answer
 
     def ran(self, *versions: str) -> None:
         """Each version was deployed with success, in this order."""
@@ -166,11 +177,13 @@ class EnvironmentClient:
         return self.client.post(f"{self.path}/rollback", body)
 
     def preview(self, query: str = "") -> dict[str, Any]:
-        return fine(self.client.get(f"{self.path}/rollback{query}"))
+        answer: dict[str, Any] = fine(self.client.get(f"{self.path}/rollback{query}"))
+        return answer
 
     def shown(self) -> dict[str, Any]:
         """The environment as it stands."""
-        return fine(self.client.get(self.path))
+        answer: dict[str, Any] = fine(self.client.get(self.path))
+        return answer
 
     def deployments(self, query: str = "") -> Any:
         return fine(self.client.get(f"{self.deployments_path}{query}"))

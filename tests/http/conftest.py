@@ -1,11 +1,11 @@
-"""The application over an upgraded database. SQLite, where a module does not ask for both by its own `database_kind`."""
+"""The application over an upgraded database: on SQLite, where a module does not ask for both."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from release_ledger.projection.upgrade import upgrade
+from tests.support.postgres import Databases
 
 from .client import Client, EnvironmentClient, Service
 
@@ -35,10 +35,14 @@ def production(admin: Client) -> EnvironmentClient:
 
 
 @pytest.fixture(scope="module")
-def lasting_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """One application for all examples of a module: for tests that only ask what can never happen."""
-    path: Path = tmp_path_factory.mktemp("lasting") / "ledger.db"
-    upgrade(f"sqlite:///{path}")
-    service = Service(f"sqlite:///{path}")
+def lasting_service(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Service]:
+    """One application for all tests of a module, which then use projects of their own: see `ON_BOTH_DATABASES`."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('lasting') / 'ledger.db'}"
+    else:
+        databases: Databases = request.getfixturevalue("postgres")
+        url = databases.create_database()
+    upgrade(url)
+    service = Service(url)
     yield service
     service.close()

@@ -8,9 +8,9 @@ from typing import Final
 
 import pytest
 
-from .client import BOTH_DATABASES, Client, EnvironmentClient, fine, refused
+from .client import ON_BOTH_DATABASES, EnvironmentClient, Service, fine, refused
 
-pytestmark = BOTH_DATABASES
+pytestmark = ON_BOTH_DATABASES
 
 OUTCOMES: Final = {"+": "success", "-": "failure", "~": "in_progress"}
 TABLE: Final = [
@@ -27,6 +27,11 @@ TABLE: Final = [
     ("A+ B+ C~", "B", "B"),
     ("A~", "—", "—"),
 ]
+
+
+@pytest.fixture
+def production(lasting_service: Service) -> EnvironmentClient:
+    return lasting_service.environment()
 
 
 def version(letter: str) -> str:
@@ -63,10 +68,12 @@ def pressed(environment: EnvironmentClient, press: str, strategy: str | None) ->
 @pytest.mark.parametrize("told", ["by the setting", "by the request"])
 @pytest.mark.parametrize("strategy", ["previous", "walk_back"])
 @pytest.mark.parametrize(("history", "previous", "walk_back"), TABLE)
-def test_the_table(admin: Client, history: str, previous: str, walk_back: str, strategy: str, told: str) -> None:
+def test_the_table(
+    lasting_service: Service, history: str, previous: str, walk_back: str, strategy: str, told: str
+) -> None:
     """Every row of the table holds, whether the environment names the strategy or the request does."""
     by_request = told == "by the request"
-    environment = admin.environment(**({} if by_request else {"rollback_strategy": strategy}))
+    environment = lasting_service.environment(**({} if by_request else {"rollback_strategy": strategy}))
     lived(environment, history)
     expected = previous if strategy == "previous" else walk_back
 
@@ -100,10 +107,10 @@ def test_a_refused_rollback_leaves_what_is_unfinished_alone(production: Environm
 
 @pytest.mark.parametrize("strategy", ["previous", "walk_back"])
 def test_walking_back_returns_to_a_left_version_once_it_is_deployed_forward(
-    admin: Client, strategy: str
+    lasting_service: Service, strategy: str
 ) -> None:
     """A version that was left is a target again after it was deployed forward with success."""
-    environment = admin.environment(rollback_strategy=strategy)
+    environment = lasting_service.environment(rollback_strategy=strategy)
     environment.ran(version("A"), version("B"))
     environment.report(fine(environment.press())["release_candidate_version"], "success")
 

@@ -99,7 +99,7 @@ class Story:
         self,
         version: str,
         status: str,
-        id: str | None = None,
+        id: str | None = None,  # noqa: A002 - the contract's word
         occurred_at: str | None = None,
         error_message: str | None = None,
         external_url: str | None = None,
@@ -119,10 +119,10 @@ class Story:
             lambda now: decide.report(self.state, candidate(version), target, command, now, older), occurred_at
         )
 
-    def meant(self, version: str, id: str | None = None) -> Deployment | None:
+    def meant(self, version: str, deployment_id: str | None) -> Deployment | None:
         """The deployment of the id, else the newest unfinished one of the version, else its newest, else none."""
-        if id is not None:
-            return next(row for row in self.rows if row["id"] == id)
+        if deployment_id is not None:
+            return next(row for row in self.rows if row["id"] == deployment_id)
         of_version = [row for row in self.rows if row["release_candidate_version"] == version]
         return min(of_version, key=lambda row: row["finished"], default=None)
 
@@ -223,6 +223,10 @@ def given(*steps: Step, strategy: str = "previous") -> Story:
     for step in steps:
         step(story)
     return story
+
+
+def deployed(version: str) -> Step:
+    return lambda story: story.deploy(version)
 
 
 def success(version: str) -> Step:

@@ -121,14 +121,14 @@ def test_a_terminal_report_is_never_late() -> None:
 
 
 @pytest.mark.parametrize("status", ["pending", "in_progress"])
-@pytest.mark.parametrize("id", [None, "deployment-1"])
+@pytest.mark.parametrize("named", [None, "deployment-1"])
 @pytest.mark.parametrize("occurred_at", [EARLIER, None])
-def test_a_deployment_that_the_ledger_ended_is_resumed(status: str, id: str | None, occurred_at: str | None) -> None:
+def test_a_deployment_that_the_ledger_ended_is_resumed(status: str, named: str | None, occurred_at: str | None) -> None:
     """The watchdog was wrong: the deployment goes on as if it had not been given up."""
     production = given_up()
     assert (production.rows[0]["status"], production.state.unfinished) == ("error", ())
 
-    event = the_report(production.report("A", status, id=id, occurred_at=occurred_at))
+    event = the_report(production.report("A", status, id=named, occurred_at=occurred_at))
 
     row = production.rows[0]
     assert (event.late, event.number, event.outcome) == (False, 1, row["status"])
@@ -194,4 +194,5 @@ def test_after_a_terminal_report_a_canceled_deployment_may_begin_again() -> None
 
     production.report("B", "in_progress")
 
-    assert [(row["kind"], row["status"]) for row in production.rows][0] == ("observed", "in_progress")
+    row = production.rows[0]
+    assert (row["kind"], row["status"]) == ("observed", "in_progress")

@@ -148,7 +148,7 @@ def test_a_rollback_deploys_the_commit_that_succeeded_and_says_where_it_came_fro
 
     old = production.rows[-1]
     for name in ("release_candidate_version", "release_version", "commit", "candidate_cut_at"):
-        assert rollback.row[name] == old[name]  # type: ignore[literal-required]
+        assert rollback.row[name] == old[name]
     assert (rollback.row["from_release_candidate_version"], requested(rollback).from_commit) == (
         "B",
         production.rows[1]["commit"],

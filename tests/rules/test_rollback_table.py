@@ -64,9 +64,7 @@ def test_a_press_goes_where_the_table_says(row: Row, strategy: str) -> None:
 
 @pytest.mark.parametrize("strategy", ["previous", "walk_back"])
 @pytest.mark.parametrize("row", TABLE.values(), ids=TABLE.keys())
-def test_a_strategy_asked_for_at_each_press_is_the_same_as_one_set_for_the_environment(
-    row: Row, strategy: str
-) -> None:
+def test_a_strategy_asked_for_at_each_press_is_the_same_as_one_set_for_the_environment(row: Row, strategy: str) -> None:
     """A request's own strategy wins over the environment's, with the same outcome."""
     expected = row.previous if strategy == "previous" else row.walk_back
     production = given(*row.history, strategy="walk_back" if strategy == "previous" else "previous")

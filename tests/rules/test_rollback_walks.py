@@ -81,7 +81,7 @@ def test_walking_back_again_and_again_comes_to_an_end(moves: list[Move]) -> None
     """Every press that succeeds leaves one version more behind; when none is there, the press is refused."""
     walk = walked(moves)
 
-    visited = []
+    visited: list[str] = []
     try:
         while len(visited) < 10:
             visited.append(walk.press("walk_back")["release_candidate_version"])

@@ -4,10 +4,10 @@ All of them apply; `optional_test_insert_subscribe`, which the library leaves to
 name is text, so the originators' ids are strings here; a UUID is taken too, and read back as its text.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from threading import Timer
 from uuid import uuid4
 
 import pytest
@@ -23,20 +23,17 @@ from release_ledger.store.recorder import LedgerAggregateRecorder, LedgerApplica
 from release_ledger.store.store import events_after, head_of
 
 
-@pytest.fixture
-def store(upgraded_url: str) -> Iterator[Store]:
-    with closing(open_store(upgraded_url)) as store:
-        yield store
-
-
 class LentStore(library.RecorderTestCase):
     """The library's cases are unittest's, which take no parametrized fixture: each database is a class."""
 
     store: Store
 
     @pytest.fixture(autouse=True)
-    def _lend(self, store: Store) -> None:
-        self.store = store
+    def _lend(self, store: Store) -> Iterator[None]:
+        self.store, before = store, set(threading.enumerate())
+        yield
+        for left_running in set(threading.enumerate()) - before:  # the library does not wait for its readers
+            left_running.join()
 
     def new_originator_id(self) -> str:
         return str(uuid4())
@@ -196,7 +193,12 @@ def test_a_stream_of_a_stranger_has_no_read_models(store: Store, upgraded_url: s
 def test_a_ledgers_stream_written_by_a_recorder_is_not_live_until_it_is_mended(store: Store, upgraded_url: str) -> None:
     """Nobody folded the event, so no projection may say that it did."""
     event = ProjectConfigured(
-        originator_id="project/p", originator_version=1, recorded_at="r", project_name="p", repo="o/r", build_workflow=None
+        originator_id="project/p",
+        originator_version=1,
+        recorded_at="r",
+        project_name="p",
+        repo="o/r",
+        build_workflow=None,
     )
     version, topic, state = encode(event)
     LedgerAggregateRecorder(store).insert_events([StoredEvent("project/p", version, topic, state)])
@@ -223,7 +225,7 @@ def test_a_database_that_is_gone_is_the_librarys_operational_error(tmp_path: Pat
 def test_a_waiting_subscription_ends_when_another_thread_stops_it(store: Store) -> None:
     """Nobody has to wait for an event that may never come in order to shut down."""
     subscription = LedgerApplicationRecorder(store).subscribe()
-    stopping = Timer(0.05, subscription.stop)
+    stopping = threading.Timer(0.05, subscription.stop)
     stopping.start()
 
     with subscription:

@@ -54,7 +54,7 @@ class CommandLine:
         return ran.out
 
 
-def environment(database_url: str | None, variables: Mapping[str, str] = {}) -> dict[str, str]:  # noqa: B006 never changed
+def environment(database_url: str | None, variables: Mapping[str, str] = {}) -> dict[str, str]:
     """The environment of the tests with this database in it; a warning is a failure there too."""
     given = {"RELEASE_LEDGER_DATABASE_URL": database_url} if database_url else {}
     return {**os.environ, "PYTHONWARNINGS": "error::ResourceWarning", **given, **variables}

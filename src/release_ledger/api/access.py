@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 from flask import Response, current_app, g, request
 
 from ..access import Role, Token, allows, digest
-from ..errors import EnvironmentNotFound, Forbidden, InvalidRequest, ProjectNotFound, Unauthorized
+from ..errors import Forbidden, InvalidRequest, Unauthorized
 from ..ledger import Caller, Ledger
 from ..versions import is_environment_name, is_project_name, parse_candidate_version, write_moment
 
@@ -49,8 +49,7 @@ def requires(role: Role) -> Callable[[Handler], Handler]:
         def checked(*args: Any, **kwargs: Any) -> Response:
             authenticate()
             _authorise(role, kwargs.get("project_name"))
-            _check_path(kwargs)
-            return handler(*args, **kwargs)
+            return handler(*args, **_names_in_path(kwargs))
 
         doc: dict[str, Any] = getattr(checked, "_apidoc", {})
         doc.setdefault("manual_doc", {})["x-role"] = role
@@ -90,14 +89,16 @@ def _authorise(role: Role, project_name: str | None) -> None:
         raise Forbidden(project=project_name)
 
 
-def _check_path(names: dict[str, str]) -> None:
-    project_name, env_name = names.get("project_name"), names.get("env_name")
+def _names_in_path(names: dict[str, str]) -> dict[str, str]:
+    """The names in the path. One that no ledger could have becomes one that none has, and is not found in its turn."""
+    try:
+        request.environ["PATH_INFO"].encode("latin-1").decode()
+    except UnicodeError:
+        raise InvalidRequest(path="is not UTF-8") from None
     if "release_candidate_version" in names:
         parse_candidate_version(names["release_candidate_version"])
-    if project_name is not None and not is_project_name(project_name):
-        raise InvalidRequest(project_name="not a project's name") if request.method == "PUT" else ProjectNotFound()
-    if env_name is not None and not is_environment_name(env_name):
-        if request.method == "PUT" and not request.path.rstrip("/").endswith("/freeze"):
-            raise InvalidRequest(env_name="not an environment's name")
-        ledger().project(str(project_name))
-        raise EnvironmentNotFound()
+    legal = {"project_name": is_project_name, "env_name": is_environment_name}
+    wrong = [name for name, is_legal in legal.items() if name in names and not is_legal(names[name])]
+    if wrong and request.method == "PUT" and not request.path.rstrip("/").endswith("/freeze"):
+        raise InvalidRequest(**dict.fromkeys(wrong, "no such name is possible"))
+    return names | dict.fromkeys(wrong, "")

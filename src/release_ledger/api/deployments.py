@@ -51,7 +51,8 @@ def list_deployments(query: dict[str, Any], project_name: str, env_name: str) ->
 def create_deployment(body: dict[str, Any], project_name: str, env_name: str) -> Response:
     """Deploy a release candidate."""
     answer, version = ledger().deploy(project_name, env_name, by=caller(), **body)
-    return json_response(answer, status=201, version=version, location=f"{request.base_url}/{answer['id']}")
+    location = f"{request.base_url.removesuffix('/')}/{answer['id']}"
+    return json_response(answer, status=201, version=version, location=location)
 
 
 @blueprint.on("PATCH", "/deployments")

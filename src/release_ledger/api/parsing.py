@@ -17,6 +17,7 @@ from ..errors import InvalidCommit, InvalidReleaseCandidateVersion, InvalidReque
 from ..versions import parse_candidate_version, parse_commit, read_moment, write_moment
 
 _NOT_TEXT = re.compile(r"[\x00\ud800-\udfff]")
+_DIGITS = re.compile(r"-?[0-9]{1,1000}")
 
 
 class Read(fields.String):
@@ -92,6 +93,15 @@ class Flag(fields.Boolean):
         return value
 
 
+class Digits(fields.Integer):
+    """A number of a query in plain digits: `int` would also read `1_0`, ` 1` and the digits of other scripts."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        if not _DIGITS.fullmatch(str(value)):
+            raise self.make_error("invalid", input=value)
+        return int(value)
+
+
 class BodyParser(FlaskParser):
     """webargs, strict: an object of JSON in UTF-8 without NUL, lone surrogates or NaN; unknown keys are ignored."""
 
@@ -106,7 +116,8 @@ class BodyParser(FlaskParser):
             return {}
         if not req.is_json:
             raise UnsupportedMediaType()
-        return {name: value for name, value in read_object(raw).items() if value is not None or _must(schema, name)}
+        body = read_object(raw)
+        return {name: value for name, value in body.items() if value is not None or _hears_null(schema, name)}
 
     def handle_error(self, error: ValidationError, req: Request, schema: Schema, **_: Any) -> NoReturn:
         """Says which field is wrong, in that field's own sentence where it has one."""
@@ -119,8 +130,9 @@ class BodyParser(FlaskParser):
         raise InvalidRequest(**(named if isinstance(named, dict) else {location: named}))
 
 
-def _must(schema: Schema, name: str) -> bool:
-    return name in schema.fields and schema.fields[name].required
+def _hears_null(schema: Schema, name: str) -> bool:
+    """Whether null of a key is a value, right or wrong; elsewhere it is as good as the key's absence."""
+    return name in schema.fields and (schema.fields[name].required or schema.fields[name].allow_none)
 
 
 def read_object(raw: bytes) -> dict[str, Any]:

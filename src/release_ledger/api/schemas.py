@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
 from ..deployment import STATUSES
 from ..environment import STUCK_AFTER_S, TIERS
+from ..errors import InvalidRequest
 from ..rollback import STRATEGIES
 from ..versions import is_repo
-from .parsing import Flag, candidate_version, commit, moment, shortened, status
+from .parsing import Digits, Flag, candidate_version, commit, moment, shortened, status
 
 REASON_LIMIT = 2000
 ERROR_MESSAGE_LIMIT = 10_000
@@ -26,6 +27,9 @@ def _repo(text: str) -> None:
 
 class WorkflowSchema(Schema):
     """A workflow to trigger: of GitHub Actions, of Buildkite, or a signed HTTP request."""
+
+    class Meta:
+        unknown = EXCLUDE
 
     kind = fields.String(required=True, validate=validate.OneOf(("github", "buildkite", "http")))
     workflow = fields.String(validate=validate.Length(1, 200))
@@ -115,7 +119,7 @@ class RollbackSchema(Schema):
     def one_of_both(self, body: dict[str, Any], **_: Any) -> None:
         """`to` stands instead of a strategy."""
         if "to" in body and "strategy" in body:
-            raise ValidationError({"to": ["Cannot be given together with strategy."]})
+            raise InvalidRequest(to=["Cannot be given together with strategy."])
 
 
 class PreviewSchema(Schema):
@@ -130,10 +134,8 @@ class PreviewSchema(Schema):
 class PageSchema(Schema):
     """Which page of a list."""
 
-    page = fields.Integer(load_default=1, validate=validate.Range(1))
-    per_page = fields.Integer(
-        load_default=10, validate=validate.Range(1), metadata={"description": "More than 100 means 100."}
-    )
+    page = Digits(load_default=1, validate=validate.Range(1))
+    per_page = Digits(load_default=10, validate=validate.Range(1), metadata={"description": "More than 100 means 100."})
 
 
 class DeploymentPageSchema(PageSchema):

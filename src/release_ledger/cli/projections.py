@@ -24,7 +24,7 @@ SHOWN: Final = 20
 
 @click.group()
 def projections() -> None:
-    """See and verify the read models, which are folded from the history."""
+    """See and verify the read models."""
 
 
 @projections.command()

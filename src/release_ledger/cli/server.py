@@ -65,7 +65,7 @@ def run(address: str, port: int, workers: int) -> None:
         try:
             server.serve(target_loader=load_app, wrap_loader=False)
         except SystemExit:
-            # Ctrl-C reaches the workers too; those that were faster count as failed there.
+            # Workers that were told to stop by somebody else, and were faster, count as failed there.
             if not server.interrupt_signal:
                 raise
         finally:
@@ -73,7 +73,12 @@ def run(address: str, port: int, workers: int) -> None:
 
 
 def load_app() -> Callable[..., Any]:
-    """The application, made in a worker, which ends when its parent does, however that ends."""
+    """The application, made in a worker, which ends when its parent does, however that ends.
+
+    Ctrl-C reaches a terminal's whole group; the worker leaves it to its parent, which then tells it to stop. Told
+    twice by different signals, granian's worker stops only when it is killed.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from ..api import create_app
 

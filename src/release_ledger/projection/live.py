@@ -1,7 +1,8 @@
 """Live: folding, in the transaction that appends, the events into the rows that they touch.
 
 A fold that raises never stops an event: its projection is set aside for this stream. One that the head does not
-list (set aside before, not installed then, of another definition) is left alone until it is mended.
+list (set aside before, not installed then, of another definition) writes nothing until it is mended; what it makes of
+rows that are known is kept for the answer.
 """
 
 from __future__ import annotations
@@ -35,9 +36,8 @@ def fold_live(head: Head, events: Sequence[Event], known: Known, source: Source)
     result = Folded([], "", [], {})
     live = []
     for projection in relevant(head.stream):
-        if head.version and tag(projection) not in head.folded.split():
-            continue
-        rows = Rows(dict(known.get(projection.name, {})), _loader(projection, head, source))
+        is_live = head.version == 0 or tag(projection) in head.folded.split()
+        rows = Rows(dict(known.get(projection.name, {})), _loader(projection, head, source) if is_live else None)
         try:
             for event in events:
                 projection.fold(event, rows)
@@ -45,11 +45,13 @@ def fold_live(head: Head, events: Sequence[Event], known: Known, source: Source)
         except LedgerUnavailable:
             raise
         except Exception as error:
-            result.faults.append(fault(projection, head.stream, events[-1], error))
+            if is_live:
+                result.faults.append(fault(projection, head.stream, events[-1], error))
             continue
-        live.append(tag(projection))
         result.rows[projection.name] = rows
-        if change.rows:
+        if is_live:
+            live.append(tag(projection))
+        if is_live and change.rows:
             result.changes.append(change)
     return result._replace(folded=" ".join(live))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from ..store import Store, open_store
+from ..store.codec import UnknownTopic
 from ..store.store import head_of, stream_names
 from ..store.upgrade import upgrade_schema
 from .installed import installed, relevant, tag
@@ -12,15 +14,19 @@ from .mend import mend
 
 
 def upgrade(url: str, progress: Callable[[str], None] = lambda stream: None) -> int:
-    """Make or migrate the tables at this URL; the number of streams that were folded anew. Safe to run twice."""
+    """Make or migrate the tables at this URL; the number of streams that were folded anew. Safe to run twice.
+
+    A stream with an event that only a newer release knows is left as it is, for that release to fold.
+    """
     store = open_store(url)
     try:
         upgrade_schema(store.database, list(installed().values()))
         mended = 0
         for stream in list(incomplete(store)):
             progress(stream)
-            mend(store, stream)
-            mended += 1
+            with suppress(UnknownTopic):
+                mend(store, stream)
+                mended += 1
         return mended
     finally:
         store.close()

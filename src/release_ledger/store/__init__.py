@@ -1,6 +1,6 @@
 """Appending events and reading back, on SQLite and PostgreSQL. Nothing here knows what the events mean."""
 
-from .append import Append, Change, Conflict, Fault, Head, Recorded
+from .append import Append, Change, Conflict, Fault, Head, KeptAnswer, Recorded
 from .chain import FIRST_DIGEST, canonical, digest
 from .statement import Params, Row, Statement
 from .store import ReadModelBroken, Source, Store, open_store
@@ -12,6 +12,7 @@ __all__ = [
     "Conflict",
     "Fault",
     "Head",
+    "KeptAnswer",
     "Params",
     "ReadModelBroken",
     "Recorded",

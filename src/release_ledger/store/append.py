@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -68,10 +68,24 @@ class Fault:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class KeptAnswer:
+    """What a request with an idempotency key was answered; `headers` is a JSON object, `created_at` a moment."""
+
+    scope: str
+    key: str
+    request_digest: bytes
+    status: int
+    headers: str
+    body: bytes
+    created_at: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Append:
     """One append, made completely before its first try so that a second try is the same append.
 
-    `folded` is what the head lists after it. `people` are (person id, e-mail) that become known with it.
+    `folded` is what the head lists after it. `people` are (person id, e-mail) that become known with it, `keys` the
+    idempotency keys whose answers are kept with it.
     """
 
     head: Head
@@ -79,7 +93,8 @@ class Append:
     folded: str
     changes: Sequence[Change] = ()
     faults: Sequence[Fault] = ()
-    people: Sequence[tuple[str, str]] = field(default=())
+    people: Sequence[tuple[str, str]] = ()
+    keys: Sequence[KeptAnswer] = ()
 
     @property
     def last(self) -> Recorded:

@@ -6,9 +6,10 @@ SQLite: WAL, `synchronous=FULL`. PostgreSQL: autocommit, so that a statement is 
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, Final
 
 from sqlalchemy import create_engine, event, exc
@@ -39,6 +40,7 @@ class Database:
         self.is_postgresql = self.url.get_backend_name() == "postgresql"
         self.dialect = POSTGRESQL if self.is_postgresql else SQLITE
         self.engine = _postgresql(self.url, pool_size) if self.is_postgresql else _sqlite(self.url, pool_size)
+        self._turn = threading.Lock()
 
     @contextmanager
     def cursor(self) -> Iterator[Cursor]:
@@ -62,7 +64,8 @@ class Database:
         A reading transaction sees one state of the database throughout.
         """
         read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if self.is_postgresql else "BEGIN"
-        with self.cursor() as cursor:
+        turn = self._sqlite_turn() if write and not self.is_postgresql else nullcontext()
+        with turn, self.cursor() as cursor:
             cursor.execute(("BEGIN" if self.is_postgresql else "BEGIN IMMEDIATE") if write else read)
             try:
                 yield cursor
@@ -71,6 +74,16 @@ class Database:
                 with suppress(Exception):
                     cursor.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def _sqlite_turn(self) -> Iterator[None]:
+        """SQLite has one writer, and those that wait for it poll: without turns, one of many threads can starve."""
+        if not self._turn.acquire(timeout=BUSY_TIMEOUT_S):
+            raise exc.TimeoutError("other writers of this process took too long")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def forget_connections(self) -> None:
         """After the database was lost, or refused to write: no pooled connection is trusted to be what it was."""

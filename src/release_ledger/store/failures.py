@@ -24,6 +24,7 @@ class Failure(Enum):
 
 
 _VERSION_TAKEN = "UNIQUE constraint failed: events.stream, events.version"  # SQLite has no name for it but this one
+_CONFLICTS = ("events_pkey", "streams_pkey", "idempotency_keys_pkey")
 _UNAVAILABLE_CLASSES = ("53", "57", "58")
 _IN_DOUBT_STATES = ("57P01", "57P02", "57P03", "57P05")
 _SQLITE_UNAVAILABLE = frozenset(
@@ -61,7 +62,7 @@ def _of_postgresql(error: psycopg.Error) -> Failure:
         return Failure.IN_DOUBT if lost else Failure.OTHER
     if state.startswith("08") or state in _IN_DOUBT_STATES:
         return Failure.IN_DOUBT
-    if state == "23505" and error.diag.constraint_name in ("events_pkey", "streams_pkey"):
+    if state == "23505" and error.diag.constraint_name in _CONFLICTS:
         return Failure.CONFLICT
     if state in ("40001", "40P01"):
         return Failure.AGAIN

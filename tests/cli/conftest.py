@@ -1,0 +1,22 @@
+"""The command line on a database that is upgraded, and the ledger beside it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from release_ledger.ledger import Ledger
+from tests.support.command_line import CommandLine
+
+
+@pytest.fixture
+def cli(upgraded_url: str, tmp_path: Path) -> CommandLine:
+    return CommandLine(tmp_path, upgraded_url)
+
+
+@pytest.fixture
+def ledger(upgraded_url: str) -> Iterator[Ledger]:
+    """The same ledger as the command line's, opened in this process."""
+    opened = Ledger.open(upgraded_url)
+    yield opened
+    opened.close()

@@ -1,0 +1,158 @@
+"""Whether the read models say what the history says: `projections status` and `projections verify`."""
+
+import pytest
+from sqlalchemy import text
+
+from release_ledger.environment import Settings
+from release_ledger.ledger import Caller, Ledger
+from tests.support.command_line import CommandLine
+
+on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
+API = Caller(recorded_by="ci")
+NAMES = ["deployments", "environments", "projects", "release_candidates", "tokens"]
+
+
+@pytest.fixture(autouse=True)
+def _a_small_history(ledger: Ledger) -> None:
+    ledger.configure_project("shop", repo="acme/shop", by=API)
+    ledger.configure_environment("shop", "production", Settings(), by=API)
+    for number in range(1, 13):
+        version = f"1.{number}-rc1"
+        ledger.cut_release_candidate("shop", version, repo="acme/shop", commit=f"{number:040x}", by=API)
+        ledger.report("shop", "production", release_candidate_version=version, status="success", by=API)
+
+
+def test_a_sound_ledger_is_live(cli: CommandLine) -> None:
+    """Both commands have nothing to complain about, and count what there is."""
+    status = cli("projections", "status", "--json")
+    verified = cli.fine("projections", "verify")
+
+    assert (status.code, status.err) == (0, "")
+    assert [each["name"] for each in status.json] == NAMES
+    assert {(each["state"], each["advice"], each["stale"]) for each in status.json} == {("live", "", 0)}
+    rows = {each["name"]: (each["rows"], each["streams"]) for each in status.json}
+    assert rows["deployments"] == (12, 1)
+    assert rows["release_candidates"] == (12, 1)
+    assert rows["tokens"] == (0, 0)
+    assert verified == "No differences in 2 streams, 5 projections\n"
+
+
+def test_a_row_that_somebody_changed_is_named(cli: CommandLine, ledger: Ledger) -> None:
+    """Where, in which projection, which key and column, what the row says and what the history says."""
+    execute(ledger, "update deployments set status = 'failure' where number = 3")
+
+    ran = cli("projections", "verify")
+
+    assert ran.code == 1
+    header, line, _, count = ran.out.splitlines()
+    assert header.split() == ["PROJECT", "ENVIRONMENT", "PROJECTION", "KEY", "COLUMN", "LIVE", "FOLDED"]
+    assert line.split() == ["shop", "production", "deployments", "3", "status", "failure", "success"]
+    assert count == "1 difference in 2 streams, 5 projections"
+
+
+@on_sqlite
+def test_a_row_that_is_gone_and_one_too_many_are_named(cli: CommandLine, ledger: Ledger) -> None:
+    """As JSON too; the project's own stream has no environment."""
+    execute(ledger, "delete from release_candidates where number = 2")
+    execute(ledger, "update deployments set number = 99 where number = 12")
+
+    ran = cli("projections", "verify", "--json")
+
+    assert ran.code == 1
+    assert (ran.json["streams"], ran.json["differences"]) == (2, 3)
+    found = {(each["projection"], *each["key"]): each for each in ran.json["first"]}
+    assert set(found) == {("release_candidates", 2), ("deployments", 12), ("deployments", 99)}
+    gone, too_many = found["release_candidates", 2], found["deployments", 99]
+    assert (gone["project"], gone["environment"], gone["live"], gone["folded"]) == ("shop", None, "no row", "a row")
+    assert (too_many["environment"], too_many["live"], too_many["folded"]) == ("production", "a row", "no row")
+
+
+@on_sqlite
+def test_the_first_twenty_differences_are_named_and_all_counted(cli: CommandLine, ledger: Ledger) -> None:
+    """A table that is wrong throughout does not fill the terminal."""
+    execute(ledger, "update deployments set status = 'failure', recorded_by = 'mallory'")
+
+    ran = cli("projections", "verify")
+
+    lines = ran.out.splitlines()
+    assert len([line for line in lines if line.startswith("shop")]) == 20
+    assert lines[-3:] == ["and 4 more", "", "24 differences in 2 streams, 5 projections"]
+    assert ran.code == 1
+
+
+@on_sqlite
+def test_only_the_projections_named_are_verified(cli: CommandLine, ledger: Ledger) -> None:
+    """What is wrong elsewhere is not asked for."""
+    execute(ledger, "update deployments set status = 'failure'")
+
+    sound = cli.fine("projections", "verify", "release_candidates", "projects")
+
+    assert sound == "No differences in 1 stream, 2 projections\n"
+    assert cli("projections", "verify", "deployments").code == 1
+
+
+def test_a_stream_that_was_set_aside_is_named_with_its_error(cli: CommandLine, ledger: Ledger) -> None:
+    """Which stream, since which version, why, and what to do; `upgrade` then mends it."""
+    execute(ledger, "update streams set folded = '' where stream = 'environment/shop/production'")
+    execute(
+        ledger,
+        "insert into projection_faults values"
+        " ('deployments', 'environment/shop/production', 7, 'ValueError: no', '2026-11-23T18:00:00.000000+00:00')",
+    )
+
+    ran = cli("projections", "status")
+
+    assert ran.code == 1
+    states = {line.split()[0]: " ".join(line.split()[1:-5]) for line in ran.out.splitlines()[1:6]}
+    assert states == {
+        "deployments": "set aside",
+        "environments": "stale",
+        "projects": "live",
+        "release_candidates": "live",
+        "tokens": "live",
+    }
+    assert "  environment/shop/production at version 7, 2026-11-23 18:00:00 UTC: ValueError: no\n" in ran.out
+    assert "deployments is set aside: correct what the error names, then run `release-ledger upgrade`" in ran.out
+    assert cli("projections", "verify").code == 1
+    assert cli.fine("upgrade") == "The tables are up to date.\nFolded again: 1 stream.\n"
+    assert cli("projections", "status").code == 0
+
+
+def test_a_table_that_is_gone_is_missing(cli: CommandLine, ledger: Ledger) -> None:
+    """It says what to do, verify goes on with the other projections, and `upgrade` makes it again from the history."""
+    execute(ledger, "drop table deployments")
+
+    status, verified = cli("projections", "status", "--json"), cli("projections", "verify", "--json")
+
+    states = {each["name"]: each["state"] for each in status.json}
+    assert status.code == 1
+    assert states.pop("deployments") == "missing"
+    assert set(states.values()) == {"live"}
+    assert verified.code == 1
+    assert [each["projection"] for each in verified.json["first"]] == ["deployments"]
+    cli.fine("upgrade")
+    assert cli.fine("projections", "verify") == "No differences in 2 streams, 5 projections\n"
+
+
+@on_sqlite
+def test_rows_of_another_definition_are_stale(cli: CommandLine, ledger: Ledger) -> None:
+    """After a new release was installed and before it was upgraded."""
+    execute(ledger, "update projections set definition = '0' where name = 'tokens'")
+    execute(ledger, "insert into projections values ('plugin', '1')")
+
+    found = {each["name"]: each for each in cli("projections", "status", "--json").json}
+
+    assert (found["tokens"]["state"], found["tokens"]["registered"], found["tokens"]["installed"]) == (
+        "stale",
+        "0",
+        "1",
+    )
+    assert (found["plugin"]["state"], found["plugin"]["rows"]) == ("not installed", None)
+
+
+def execute(ledger: Ledger, statement: str) -> None:
+    """Do to the database what nobody should."""
+    with ledger.store.database.engine.connect() as connection:
+        connection.execute(text(statement))
+        if connection.in_transaction():
+            connection.commit()

@@ -1,0 +1,100 @@
+"""Settings come from the environment, once; what cannot be used is named, secrets are never shown."""
+
+from pathlib import Path
+
+import pytest
+
+from release_ledger.errors import ConfigurationError
+from release_ledger.settings import Settings
+
+
+def test_nothing_needs_to_be_set() -> None:
+    """The defaults are the contract's table."""
+    settings = Settings.from_environment({})
+
+    assert settings == Settings(
+        database_url="sqlite:///release-ledger.db",
+        github_url="https://api.github.com",
+        github_token=None,
+        github_webhook_secret=None,
+        signing_key_file=None,
+    )
+
+
+def test_every_setting_is_read(tmp_path: Path) -> None:
+    """Each variable of the contract's table reaches its setting."""
+    key_file = tmp_path / "key.pem"
+    key_file.touch()
+
+    settings = Settings.from_environment(
+        {
+            "RELEASE_LEDGER_DATABASE_URL": "postgresql+psycopg://user:secret@db/ledger",
+            "RELEASE_LEDGER_GITHUB_URL": "https://github.example.com/api/v3/",
+            "RELEASE_LEDGER_GITHUB_TOKEN": "ghp_1",
+            "RELEASE_LEDGER_GITHUB_WEBHOOK_SECRET": "hook",
+            "RELEASE_LEDGER_SIGNING_KEY_FILE": str(key_file),
+        }
+    )
+
+    assert settings == Settings(
+        database_url="postgresql+psycopg://user:secret@db/ledger",
+        github_url="https://github.example.com/api/v3",
+        github_token="ghp_1",
+        github_webhook_secret="hook",
+        signing_key_file=key_file,
+    )
+
+
+def test_an_empty_variable_is_unset() -> None:
+    """`RELEASE_LEDGER_GITHUB_TOKEN=` in a compose file is no token, and no webhook secret that anybody could guess."""
+    empty = dict.fromkeys(("RELEASE_LEDGER_GITHUB_WEBHOOK_SECRET", "RELEASE_LEDGER_DATABASE_URL"), " ")
+
+    assert Settings.from_environment(empty) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://db/ledger"),
+        ("DATABASE_URL", "ledger.db"),
+        ("DATABASE_URL", "postgres://user:hunter2@db/ledger"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "sqlite:///:memory:"),
+        ("GITHUB_URL", "api.github.com"),
+        ("GITHUB_URL", "ftp://api.github.com"),
+        ("GITHUB_URL", "https://[api"),
+        ("SIGNING_KEY_FILE", "/nowhere/key.pem"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(name: str, value: str) -> None:
+    """Whoever reads the refusal knows which variable to correct; a password in it is not repeated."""
+    with pytest.raises(ConfigurationError, match=f"RELEASE_LEDGER_{name}") as refusal:
+        Settings.from_environment({f"RELEASE_LEDGER_{name}": value})
+
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_the_representation_shows_no_secret() -> None:
+    """Settings end up in logs and tracebacks."""
+    settings = Settings(
+        database_url="postgresql+psycopg://user:hunter2@db/ledger",
+        github_token="hunter2",
+        github_webhook_secret="hunter2",
+    )
+
+    assert "hunter2" not in repr(settings)
+    assert "hunter2" not in str(settings)
+
+
+@pytest.mark.parametrize(
+    ("url", "file"),
+    [
+        ("sqlite:///release-ledger.db", Path("release-ledger.db")),
+        ("sqlite:////var/lib/ledger.db", Path("/var/lib/ledger.db")),
+        ("sqlite:///ledger.db?timeout=3", Path("ledger.db")),
+        ("postgresql+psycopg://db/ledger", None),
+    ],
+)
+def test_the_file_of_a_sqlite_database_is_known(url: str, file: Path | None) -> None:
+    """Commands must know whether it is there without creating it."""
+    assert Settings(database_url=url).sqlite_file == file
