@@ -13,11 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from http.client import HTTPConnection
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
 
+from release_ledger.cli.first_start import first_token
 from release_ledger.cli.server import STOPPING_S
+from release_ledger.settings import Settings
 from tests.support.command_line import CommandLine
 from tests.support.server import LiveServer, free_port
 
@@ -146,6 +149,12 @@ def test_it_stops_in_order(sent: signal.Signals, live_server: LiveServer) -> Non
 
 def test_it_stops_in_order_on_ctrl_c(live_server: LiveServer) -> None:
     """A terminal sends SIGINT to the workers as well; that is no failure of theirs, and nobody has to be killed."""
+    workers = processes(live_server, "spawn_main")
+    for worker in workers:
+        os.kill(worker, signal.SIGINT)
+    time.sleep(0.5)
+    assert processes(live_server, "spawn_main") == workers
+
     os.killpg(live_server.process.pid, signal.SIGINT)
 
     assert live_server.process.wait(STOPPING_S / 2) == 0
@@ -216,6 +225,21 @@ def test_eight_starts_at_the_same_moment_make_one_token(database_url: str, tmp_p
         [printed] = [server.token for server in servers if server.token]
         assert [token["name"] for token in tokens(tmp_path, database_url)] == ["first"]
         assert {status_of(server, printed) for server in servers} == {200}
+
+
+def test_of_many_that_find_no_token_one_makes_it(upgraded_url: str) -> None:
+    """The moment between looking and making is where a second one would come from."""
+    settings = Settings(database_url=upgraded_url)
+    start = Barrier(8)
+
+    def make() -> str | None:
+        start.wait()
+        return first_token(settings)
+
+    with ThreadPoolExecutor(8) as threads:
+        made = [future.result() for future in [threads.submit(make) for _ in range(8)]]
+
+    assert len([token for token in made if token]) == 1
 
 
 def test_starts_at_the_same_moment_share_a_new_sqlite_file(tmp_path: Path) -> None:

@@ -139,22 +139,35 @@ class ComparedApi:
         return answer["id"] if answer is not None else None
 
     def freeze(self, name: str, reason: str, until: str | None) -> None:
-        model = self.environments[name]
         reply = self.call("PUT", f"/environments/{name}/freeze", given(reason=reason, until=until))
-        self._compare_in(name, reply, 200, lambda now: self._after(name, now, model.freeze(reason, until, now)))
+
+        def outcome(now: str) -> Answer:
+            self.environments[name].freeze(reason, until, now)
+            return self._as_answered(name, reply)
+
+        self._compare_in(name, reply, 200, outcome)
 
     def unfreeze(self, name: str) -> None:
-        model = self.environments[name]
         reply = self.call("DELETE", f"/environments/{name}/freeze")
-        self._compare_in(name, reply, 200, lambda now: self._after(name, now, model.unfreeze()))
+
+        def outcome(_: str) -> Answer:
+            self.environments[name].unfreeze()
+            return self._as_answered(name, reply)
+
+        self._compare_in(name, reply, 200, outcome)
 
     def configure(self, name: str, strategy: str) -> None:
-        model = self.environments[name]
         reply = self.call("PUT", f"/environments/{name}", {"rollback_strategy": strategy})
-        self._compare_in(name, reply, 200, lambda now: self._after(name, now, model.configure(strategy)))
+
+        def outcome(_: str) -> Answer:
+            self.environments[name].configure(strategy)
+            return self._as_answered(name, reply)
+
+        self._compare_in(name, reply, 200, outcome)
 
     def list_deployments(self, name: str, page: int, per_page: int, status: str | None, version: str | None) -> None:
-        model, wanted = self.environments[name], {"status": status, "release_candidate_version": version}
+        model = self.environments[name]
+        wanted = {"status": status, "release_candidate_version": version}
         listed = self.call(
             "GET", f"/environments/{name}/deployments", query={"page": page, "per_page": per_page} | wanted
         )
@@ -194,8 +207,10 @@ class ComparedApi:
         assert listed.body == model.page(1, 100)
         assert shown.etag == listed.etag == f'"{model.version}"'
 
-    def _after(self, name: str, now: str, _changed: None) -> Answer:
-        return self.environments[name].answer(self.project_name, now)
+    def _as_answered(self, name: str, reply: Reply) -> Answer:
+        """The environment when it was answered: a freeze of a moment may be over by then."""
+        freeze = reply.body.get("freeze")
+        return self.environments[name].answer(self.project_name, freeze["frozen_at"] if freeze else moment_of_now())
 
     def _compare_preview(self, model: EnvironmentModel, preview: Reply, strategy: str | None, to: str | None) -> None:
         if to is not None and to not in {c["release_candidate_version"] for c in self.project.candidates}:

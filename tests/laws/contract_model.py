@@ -153,7 +153,11 @@ class Deployment:
         if late:
             repeats = before is not None and before.status == report.status
         else:
-            repeats = before is not None and self.status == report.status and (self.decided or not self.ending)
+            repeats = (
+                before is not None
+                and self.status == report.status
+                and (self.decided is not None or self.ending is None)
+            )
         new_message = report.message is not None and report.message != self.message[1]
         new_url = report.url is not None and report.url != self.url[1]
         return not repeats or new_message or new_url

@@ -94,7 +94,7 @@ def test_a_fold_that_raises_costs_its_projection_only(store: Store, monkeypatch:
 
     class Broken(Deployments):
         @on(DeploymentRequested)
-        def requested(self, event: DeploymentRequested, rows: Rows) -> None:
+        def requested(self, _event: DeploymentRequested, _rows: Rows) -> None:
             raise RuntimeError("a mistake \0 with a character that PostgreSQL does not take")
 
     monkeypatch.setitem(cast(MutableMapping[str, Projection], installed()), "deployments", Broken())

@@ -1,7 +1,8 @@
 """Who may call. Checks run in the contract's order: authenticate, authorise, syntax (here, of the path; then of the
 query and the body), idempotency key, project, environment, `If-Match`, release, rules.
 
-The place of the idempotency key is at the end of `requires`, that of `If-Match` in the ledger's `decided` functions.
+The key is looked up with the stream's head, before anything is decided; `If-Match` is compared once the project and
+the environment are found (`ledger.views`).
 """
 
 from __future__ import annotations

@@ -48,6 +48,7 @@ def create_app(settings: Settings | None = None, ledger: Ledger | None = None) -
         API_VERSION=__version__,
         OPENAPI_VERSION="3.0.3",
         MAX_CONTENT_LENGTH=BODY_LIMIT_BYTES,
+        PROVIDE_AUTOMATIC_OPTIONS=False,  # nothing answers without a token, not even which methods there are
     )
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False

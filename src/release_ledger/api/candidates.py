@@ -6,9 +6,10 @@ from typing import Any
 
 from flask import Response, request
 
-from .access import caller, ledger, requires
+from .access import ledger, requires
 from .answer import json_response, page_response
 from .blueprint import LedgerBlueprint
+from .conditions import once
 from .paging import number_of, per_page_of
 from .schemas import CandidateSchema, CutSchema, PageSchema
 
@@ -43,5 +44,8 @@ def get_release(project_name: str, release_candidate_version: str) -> Response:
 @blueprint.answers(201, CandidateSchema)
 def cut_release(body: dict[str, Any], project_name: str, release_candidate_version: str) -> Response:
     """Create the release (if new) and this candidate of it, tied to one commit for ever."""
-    answer, version = ledger().cut_release_candidate(project_name, release_candidate_version, by=caller(), **body)
-    return json_response(answer, status=201, version=version, location=request.base_url)
+    location = request.base_url.removesuffix("/")
+    return once(
+        lambda by: ledger().cut_release_candidate(project_name, release_candidate_version, by=by, **body),
+        lambda answer, version: json_response(answer, status=201, version=version, location=location),
+    )

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from flask import Response, request
 
-from .access import caller, ledger, requires
+from .access import ledger, requires
 from .answer import json_response, page_response
 from .blueprint import LedgerBlueprint
+from .conditions import once
 from .paging import number_of, per_page_of
 from .schemas import (
     EXTERNAL_URL_LIMIT,
@@ -50,9 +51,7 @@ def list_deployments(query: dict[str, Any], project_name: str, env_name: str) ->
 @blueprint.answers(201, DeploymentSchema)
 def create_deployment(body: dict[str, Any], project_name: str, env_name: str) -> Response:
     """Deploy a release candidate."""
-    answer, version = ledger().deploy(project_name, env_name, by=caller(), **body)
-    location = f"{request.base_url.removesuffix('/')}/{answer['id']}"
-    return json_response(answer, status=201, version=version, location=location)
+    return once(lambda by: ledger().deploy(project_name, env_name, by=by, **body), created)
 
 
 @blueprint.on("PATCH", "/deployments")
@@ -64,8 +63,10 @@ def report_status(body: dict[str, Any], project_name: str, env_name: str) -> Res
     left_out = without_bad_url(body)
     if not _ID.fullmatch(body.get("id", "0")):
         body["id"] = ""
-    answer, version = ledger().report(project_name, env_name, by=caller(), **body)
-    return json_response(answer | left_out, version=version)
+    return once(
+        lambda by: ledger().report(project_name, env_name, by=by, **body),
+        lambda answer, version: json_response(answer | left_out, version=version),
+    )
 
 
 @blueprint.on("GET", "/deployments/<deployment_id>")
@@ -94,9 +95,13 @@ def preview_rollback(query: dict[str, Any], project_name: str, env_name: str) ->
 @blueprint.answers(201, DeploymentSchema)
 def roll_back(body: dict[str, Any], project_name: str, env_name: str) -> Response:
     """Roll an environment back to a version that succeeded there before."""
-    answer, version = ledger().roll_back(project_name, env_name, by=caller(), **body)
-    location = request.base_url.removesuffix("/").removesuffix("rollback") + f"deployments/{answer['id']}"
-    return json_response(answer, status=201, version=version, location=location)
+    return once(lambda by: ledger().roll_back(project_name, env_name, by=by, **body), created)
+
+
+def created(answer: dict[str, Any], version: int) -> Response:
+    """A new deployment, and where it is."""
+    environment = request.base_url.removesuffix("/").rpartition("/")[0]
+    return json_response(answer, status=201, version=version, location=f"{environment}/deployments/{answer['id']}")
 
 
 def without_bad_url(body: dict[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from typing import Any
 from flask import Response, request
 
 from ..environment import STUCK_AFTER_S, Settings
-from .access import caller, ledger, requires
+from .access import ledger, requires
 from .answer import json_response
 from .blueprint import LedgerBlueprint
+from .conditions import conditional
 from .schemas import EnvironmentSchema, EnvironmentSettingsSchema, FreezeSchema
 
 blueprint = LedgerBlueprint(
@@ -41,8 +42,10 @@ def get_environment(project_name: str, env_name: str) -> Response:
 @blueprint.also_answers(201, EnvironmentSchema)
 def put_environment(body: dict[str, Any], project_name: str, env_name: str) -> Response:
     """Create an environment, or replace its settings."""
-    answer, version, is_new = ledger().configure_environment(project_name, env_name, settings_of(body), by=caller())
-    location = request.base_url if is_new else None
+    answer, version, is_new = ledger().configure_environment(
+        project_name, env_name, settings_of(body), by=conditional()
+    )
+    location = request.base_url.removesuffix("/") if is_new else None
     return json_response(answer, status=201 if is_new else 200, version=version, location=location)
 
 
@@ -52,7 +55,7 @@ def put_environment(body: dict[str, Any], project_name: str, env_name: str) -> R
 @blueprint.answers(200, EnvironmentSchema)
 def freeze_environment(body: dict[str, Any], project_name: str, env_name: str) -> Response:
     """Refuse to be changed by command; reports are still recorded."""
-    answer, version = ledger().freeze(project_name, env_name, by=caller(), **body)
+    answer, version = ledger().freeze(project_name, env_name, by=conditional(), **body)
     return json_response(answer, version=version)
 
 
@@ -61,7 +64,7 @@ def freeze_environment(body: dict[str, Any], project_name: str, env_name: str) -
 @blueprint.answers(200, EnvironmentSchema)
 def unfreeze_environment(project_name: str, env_name: str) -> Response:
     """Lift the freeze, if there is one."""
-    answer, version = ledger().unfreeze(project_name, env_name, by=caller())
+    answer, version = ledger().unfreeze(project_name, env_name, by=conditional())
     return json_response(answer, version=version)
 
 

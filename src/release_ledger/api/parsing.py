@@ -103,7 +103,10 @@ class Digits(fields.Integer):
 
 
 class BodyParser(FlaskParser):
-    """webargs, strict: an object of JSON in UTF-8 without NUL, lone surrogates or NaN; unknown keys are ignored."""
+    """webargs, strict: an object of JSON in UTF-8 without NUL, lone surrogates, NaN or a key twice.
+
+    Unknown keys are ignored.
+    """
 
     DEFAULT_UNKNOWN_BY_LOCATION = {"json": EXCLUDE, "query": EXCLUDE}  # noqa: RUF012 - the library's own
     DEFAULT_VALIDATION_STATUS = 400
@@ -138,7 +141,7 @@ def _hears_null(schema: Schema, name: str) -> bool:
 def read_object(raw: bytes) -> dict[str, Any]:
     """A JSON object from a request's body. Raises `InvalidRequest`."""
     try:
-        body = json.loads(raw.decode(), parse_constant=_refuse_constant)
+        body = json.loads(raw.decode(), parse_constant=_refuse_constant, object_pairs_hook=_object)
         _check_text(body)
     except RecursionError:
         raise InvalidRequest(body="is nested too deeply") from None
@@ -147,6 +150,13 @@ def read_object(raw: bytes) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise InvalidRequest(body="must be a JSON object")
     return body
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -6,9 +6,10 @@ from typing import Any
 
 from flask import Response, request
 
-from .access import caller, ledger, requires, visible_projects
+from .access import ledger, requires, visible_projects
 from .answer import json_response
 from .blueprint import LedgerBlueprint
+from .conditions import conditional
 from .schemas import ProjectSchema, ProjectSettingsSchema
 
 blueprint = LedgerBlueprint("projects", __name__, url_prefix="/api/releases", description="Projects")
@@ -38,6 +39,6 @@ def get_project(project_name: str) -> Response:
 @blueprint.also_answers(201, ProjectSchema)
 def put_project(body: dict[str, Any], project_name: str) -> Response:
     """Create a project, or replace its settings."""
-    answer, version, is_new = ledger().configure_project(project_name, by=caller(), **body)
-    location = request.base_url if is_new else None
+    answer, version, is_new = ledger().configure_project(project_name, by=conditional(), **body)
+    location = request.base_url.removesuffix("/") if is_new else None
     return json_response(answer, status=201 if is_new else 200, version=version, location=location)

@@ -33,6 +33,7 @@ class EnvironmentCommands(EnvironmentQuestions):
 
         def decided(view: View, _: str) -> Iterable[Event]:
             view.found_project()
+            view.expect_version()
             return decide.configure(view.environment, settings)
 
         outcome = self._on_environment(by, project_name, environment_name, decided)
@@ -76,10 +77,9 @@ class EnvironmentCommands(EnvironmentQuestions):
             state = view.found_environment()
             return decide.request_deployment(state, view.found_candidate(), command, now)
 
-        outcome = self._on_environment(
+        return self._on_deployment(
             by, project_name, environment_name, decided, version=release_candidate_version, occurred_at=occurred_at
         )
-        return self._written(outcome, project_name, environment_name, by)
 
     def report(
         self,
@@ -111,7 +111,7 @@ class EnvironmentCommands(EnvironmentQuestions):
             older = view.history(before=target["number"]) if target else ()
             return decide.report(state, candidate, target, command, now, older)
 
-        outcome = self._on_environment(
+        return self._on_deployment(
             by,
             project_name,
             environment_name,
@@ -120,7 +120,6 @@ class EnvironmentCommands(EnvironmentQuestions):
             deployment_id=id,
             occurred_at=occurred_at,
         )
-        return self._written(outcome, project_name, environment_name, by)
 
     def roll_back(
         self,
@@ -142,8 +141,19 @@ class EnvironmentCommands(EnvironmentQuestions):
                 view.found_candidate()
             return decide.roll_back(state, view.history(), view.success_of(to), command, now)
 
-        outcome = self._on_environment(by, project_name, environment_name, decided, version=to or "")
-        return self._written(outcome, project_name, environment_name, by)
+        return self._on_deployment(by, project_name, environment_name, decided, version=to or "")
+
+    def _on_deployment(
+        self, by: Caller, project_name: str, environment_name: str, decided: Decide, **about: Any
+    ) -> tuple[Answer, int]:
+        """Carry out a command whose answer is the deployment that it makes or changes, or finds as it is."""
+
+        def answer(outcome: Outcome) -> tuple[Answer, int] | None:
+            return _written(outcome, environment_name, by)
+
+        outcome = self._on_environment(by, project_name, environment_name, decided, answer=answer, **about)
+        last: Any = outcome.events[-1] if outcome.events else None
+        return answer(outcome) or self.deployment(project_name, environment_name, last.deployment_id)
 
     def _on_environment(
         self,
@@ -155,15 +165,17 @@ class EnvironmentCommands(EnvironmentQuestions):
         version: str = "",
         deployment_id: str | None = None,
         occurred_at: str | None = None,
+        answer: Callable[[Outcome], tuple[Answer, int] | None] = lambda outcome: None,
     ) -> Outcome:
         def look(source: Source) -> View:
-            return environment_view(source, project_name, environment_name, version, deployment_id)
+            return environment_view(source, project_name, environment_name, version, deployment_id, by.key)
 
         command = Command(
             streams=[environment_stream(project_name, environment_name), project_stream(project_name)],
             look=look,
             decide=decided,
             by=by,
+            answer=answer,
             occurred_at=occurred_at,
             names={"project_name": project_name, "environment_name": environment_name},
         )
@@ -179,19 +191,18 @@ class EnvironmentCommands(EnvironmentQuestions):
         shown = {name: value for name, value in details.items() if name != "person_id"}
         return shown | ({"frozen_by": known["email"]} if known else {})
 
-    def _written(self, outcome: Outcome, project_name: str, environment_name: str, by: Caller) -> tuple[Answer, int]:
-        """The deployment that a command made or changed, or found as it was."""
-        target = outcome.view.target
-        if not outcome.events and target is not None:
-            return answers.deployment(target, environment_name, outcome.view.target_email), outcome.version
-        last: Any = outcome.events[-1]
-        row = outcome.row("deployments", last.number)
-        if row is None:
-            return self.deployment(project_name, environment_name, last.deployment_id)
-        known = target is not None and target["number"] == last.number
-        return answers.deployment(
-            row, environment_name, outcome.view.target_email if known else by.email
-        ), outcome.version
+
+def _written(outcome: Outcome, environment_name: str, by: Caller) -> tuple[Answer, int] | None:
+    """The deployment that a command makes or changes, or finds as it is; None where its row is not at hand."""
+    target, email = outcome.view.target, outcome.view.target_email
+    if not outcome.events:
+        return (answers.deployment(target, environment_name, email), outcome.version) if target else None
+    last: Any = outcome.events[-1]
+    row = outcome.row("deployments", last.number)
+    if row is None:
+        return None
+    is_known = target is not None and target["number"] == last.number
+    return answers.deployment(row, environment_name, email if is_known else by.email), outcome.version
 
 
 def named(target: Deployment | None, version: str) -> Deployment:

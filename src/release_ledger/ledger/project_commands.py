@@ -25,9 +25,12 @@ class ProjectCommands(ProjectQuestions):
         self, project_name: str, *, repo: str, build_workflow: dict[str, Any] | None = None, by: Caller
     ) -> tuple[Answer, int, bool]:
         """Give a project these settings: the project, its stream's version, and whether it is new."""
-        outcome = self._on_project(
-            by, project_name, lambda view, _: project.configure(view.project, repo, build_workflow)
-        )
+
+        def decided(view: View, _: str) -> Iterable[Event]:
+            view.expect_version()
+            return project.configure(view.project, repo, build_workflow)
+
+        outcome = self._on_project(by, project_name, decided)
         answer, version = self.project(project_name)
         return answer, version, outcome.view.project is None
 
@@ -52,27 +55,39 @@ class ProjectCommands(ProjectQuestions):
         outcome = self._on_project(
             by,
             project_name,
-            lambda view, now: project.cut(view.found_project(), view.candidate, command),
+            lambda view, _: project.cut(view.found_project(), view.candidate, command),
             version=release_candidate_version,
             occurred_at=occurred_at,
+            answer=lambda outcome: _cut(outcome, by),
         )
-        if not outcome.events and outcome.view.candidate is not None:
-            return answers.candidate(outcome.view.candidate, outcome.view.candidate_email), outcome.version
-        state = outcome.view.found_project()
-        row = outcome.row("release_candidates", state.candidates + 1)
-        if row is None:
-            return self.candidate(project_name, release_candidate_version)
-        return answers.candidate(row, by.email), outcome.version
+        return _cut(outcome, by) or self.candidate(project_name, release_candidate_version)
 
     def _on_project(
-        self, by: Caller, project_name: str, decided: Decide, *, version: str = "", occurred_at: str | None = None
+        self,
+        by: Caller,
+        project_name: str,
+        decided: Decide,
+        *,
+        version: str = "",
+        occurred_at: str | None = None,
+        answer: Callable[[Outcome], tuple[Answer, int] | None] = lambda outcome: None,
     ) -> Outcome:
         command = Command(
             streams=[project_stream(project_name)],
-            look=lambda source: project_view(source, project_name, version),
+            look=lambda source: project_view(source, project_name, version, by.key),
             decide=decided,
             by=by,
+            answer=answer,
             occurred_at=occurred_at,
             names={"project_name": project_name},
         )
         return carry_out(self.store, command)
+
+
+def _cut(outcome: Outcome, by: Caller) -> tuple[Answer, int] | None:
+    """The candidate that a command cuts, or finds as it is; None where its row is not at hand."""
+    known = outcome.view.candidate
+    if known is not None:
+        return answers.candidate(known, outcome.view.candidate_email), outcome.version
+    row = outcome.row("release_candidates", outcome.view.found_project().candidates + 1)
+    return (answers.candidate(row, by.email), outcome.version) if row is not None else None

@@ -4,106 +4,146 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..errors import LedgerUnavailable
 from ..events import Event, stamp
-from ..projection import Rows, fold_live
-from ..projection.live import Known
-from ..store import Append, Conflict, Head, Source, Store
+from ..projection import FoldedSource, Rows, fold_live
+from ..store import Append, Conflict, KeptAnswer, Source, Store
 from ..store.append import chained, next_moment
 from ..store.codec import encode
+from .answers import Answer
 from .asking import ask
+from .keeping import NO_KEY, Idempotency, forget_old, keep, read_kept, replay, to_keep
 from .views import View
 
 DECIDE_AGAIN_S: Final = 5.0
+Answered = tuple[Answer, int]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Who asks: the token's name, its owner, and the id of the request."""
+    """Who asks (the token's name, its owner, the id of the request), and on what conditions."""
 
     recorded_by: str
     person_id: str | None = None
     email: str | None = None
     request_id: str = ""
+    idempotency: Idempotency | None = None
+    if_match: str | None = None
+
+    @property
+    def key(self) -> Mapping[str, Any]:
+        """The binds by which a view finds the answer that is kept for this request."""
+        return self.idempotency.binds if self.idempotency else NO_KEY
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of a command: what it saw, what was recorded (nothing, for a repetition), the rows after it."""
+    """What comes of a command: what it saw, what is recorded (nothing, for a repetition), the rows after it."""
 
     view: View
-    events: Sequence[Event]
-    rows: dict[str, Rows]
-    version: int
-    now: str
+    events: Sequence[Event] = ()
+    rows: Mapping[str, Rows] = field(default_factory=dict)
+
+    @property
+    def version(self) -> int:
+        """The stream's version after the command."""
+        return self.events[-1].originator_version if self.events else self.view.head.version
 
     def row(self, name: str, key: Any) -> Any:
-        """The row just written; None where its projection is set aside."""
+        """The row as it is written; None where its projection is set aside and nothing more is known of it."""
         rows = self.rows.get(name)
         return rows.get(key) if rows is not None else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """One command: the streams it looks at, how it looks, what it decides, and what its events carry."""
+    """One command: the streams it looks at, how it looks, what it decides, and what its events carry.
+
+    `answer` makes the answer from what is about to be recorded, so that it can be kept with it under the request's key;
+    None where the rows do not tell.
+    """
 
     streams: Sequence[str]
     look: Callable[[Source], View]
     decide: Callable[[View, str], Iterable[Event]]
     by: Caller
+    answer: Callable[[Outcome], Answered | None] = lambda outcome: None
     occurred_at: str | None = None
-    names: dict[str, str]
+    names: Mapping[str, str] = field(default_factory=dict)
     people: Sequence[tuple[str, str]] = ()
 
 
 def carry_out(store: Store, command: Command) -> Outcome:
-    """Record what the command decides. Raises a refusal, or `LedgerUnavailable` after 5 s of conflicts."""
+    """Record what the command decides. Raises a refusal, `Replayed`, or `LedgerUnavailable` after 5 s of conflicts."""
     deadline = time.monotonic() + DECIDE_AGAIN_S
     tries = 0
     while True:
-        view = ask(store, command.streams, command.look)
-        now = next_moment(view.head)
-        decided = tuple(command.decide(view, now))
-        if not decided:
-            return Outcome(view=view, events=(), rows={}, version=view.head.version, now=now)
-        events = stamp(
-            decided,
-            view.head.stream,
-            view.head.version,
-            recorded_at=now,
-            occurred_at=command.occurred_at,
-            recorded_by=command.by.recorded_by,
-            person_id=command.by.person_id,
-            request_id=command.by.request_id,
-            **command.names,
-        )
         try:
-            rows = record(store, view.head, events, view.known, command.people)
+            return _try(store, command)
         except Conflict:
             if time.monotonic() > deadline:
                 raise LedgerUnavailable() from None
-            tries += 1
-            time.sleep(random.uniform(0, min(0.002 * tries, 0.05)))  # noqa: S311 - jitter, not a secret
-            continue
-        return Outcome(view=view, events=events, rows=rows, version=events[-1].originator_version, now=now)
+        tries += 1
+        time.sleep(random.uniform(0, min(0.002 * tries, 0.05)))  # noqa: S311 - jitter, not a secret
 
 
-def record(
-    store: Store, head: Head, events: Sequence[Event], known: Known, people: Sequence[tuple[str, str]] = ()
-) -> dict[str, Rows]:
-    """Append stamped events with the rows that they change; the folded rows. Raises `Conflict`."""
-    folded = fold_live(head, events, known, store)
+def _try(store: Store, command: Command) -> Outcome:
+    # Looking and deciding are pure, so both are done again on folded streams where the rows are not live.
+    view, now, decided = ask(store, command.streams, lambda source: _decide(store, command, source))
+    if not decided:
+        outcome = Outcome(view=view)
+        for kept in _kept(command, outcome, now):
+            keep(store, kept)
+        return outcome
+    events = _stamped(command, view, decided, now)
+    folded = fold_live(view.head, events, view.known, store)
+    outcome = Outcome(view=view, events=events, rows=folded.rows)
     append = Append(
-        head=head,
-        events=chained(head, [encode(event) for event in events], events[-1].recorded_at),
+        head=view.head,
+        events=chained(view.head, [encode(event) for event in events], now),
         folded=folded.folded,
         changes=folded.changes,
         faults=folded.faults,
-        people=people,
+        people=command.people,
+        keys=_kept(command, outcome, now),
     )
     store.append(append)
-    return folded.rows
+    return outcome
+
+
+def _decide(store: Store, command: Command, source: Source) -> tuple[View, str, tuple[Event, ...]]:
+    """What the command sees, and what it decides; raises `Replayed` where the request was answered before."""
+    view = command.look(source)
+    view.if_match = command.by.if_match
+    asked = command.by.idempotency
+    if asked is not None:
+        replay(read_kept(store, asked) if isinstance(source, FoldedSource) else view.kept, asked)
+        forget_old(store)
+    now = next_moment(view.head)
+    return view, now, tuple(command.decide(view, now))
+
+
+def _stamped(command: Command, view: View, decided: Sequence[Event], now: str) -> Sequence[Event]:
+    by = command.by
+    return stamp(
+        decided,
+        view.head.stream,
+        view.head.version,
+        recorded_at=now,
+        occurred_at=command.occurred_at,
+        recorded_by=by.recorded_by,
+        person_id=by.person_id,
+        request_id=by.request_id,
+        **command.names,
+    )
+
+
+def _kept(command: Command, outcome: Outcome, now: str) -> list[KeptAnswer]:
+    """What is kept of the answer to a request with a key."""
+    asked = command.by.idempotency
+    answered = command.answer(outcome) if asked is not None else None
+    return [to_keep(asked, *answered, now)] if asked is not None and answered is not None else []

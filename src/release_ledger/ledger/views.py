@@ -5,32 +5,20 @@ Rows are read with the head or after it, never before; older deployments are rea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from sqlalchemy import Select, bindparam, select
-from sqlalchemy.sql.selectable import FromClause
-
 from ..deployment import Deployment
 from ..environment import Environment
-from ..errors import EnvironmentNotFound, ProjectNotFound, ReleaseNotFound
+from ..errors import EnvironmentNotFound, PreconditionFailed, ProjectNotFound, ReleaseNotFound
 from ..project import Candidate, Project
-from ..projection import environment_stream, installed, own_columns, project_stream
-from ..projections.deployments import Deployments
-from ..projections.environments import Environments
-from ..projections.projects import Projects
-from ..projections.release_candidates import ReleaseCandidates
-from ..store import Head, Row, Source, Statement
-from ..store.schema import PEOPLE, STREAMS
+from ..projection import environment_stream, installed, project_stream
+from ..store import Head, Row, Source
 from ..store.store import as_head
-from .asking import HEAD_COLUMNS, anchor, belongs, labelled, picked, require, require_row
-
-HISTORY_PAGE = 50
-D, C = Deployments.table, ReleaseCandidates.table
-E, P = Environments.table, Projects.table
-_HEAD, _PROJECT_HEAD = STREAMS.alias("head"), STREAMS.alias("project_head")
-_CUTTER, _ACTOR = PEOPLE.alias("cutter"), PEOPLE.alias("actor")
+from .asking import picked, require, require_row
+from .keeping import NO_KEY, kept_in
+from .view_selects import ENVIRONMENT_VIEW, HISTORY, HISTORY_PAGE, PROJECT_VIEW, SUCCESS_OF, VIEW_BY_ID, VIEW_BY_VERSION
 
 
 @dataclass(kw_only=True)
@@ -46,18 +34,29 @@ class View:
     candidate_email: str | None = None
     target: Deployment | None = None
     target_email: str | None = None
+    kept: Row | None = None
+    if_match: str | None = None
     known: dict[str, MutableMapping[tuple[Any, ...], Any]] = field(default_factory=dict)
 
     def found_project(self) -> Project:
         if self.project is None:
             raise ProjectNotFound()
+        if self.head is self.project_head:
+            self.expect_version()
         return self.project
 
     def found_environment(self) -> Environment:
         self.found_project()
         if self.environment is None:
             raise EnvironmentNotFound()
+        self.expect_version()
         return self.environment
+
+    def expect_version(self) -> None:
+        """Raise `PreconditionFailed` where a conditional write's stream is at another version, or not there."""
+        there = self.head.version if self.head.version else None
+        if self.if_match is not None and (there is None or self.if_match not in ("*", str(there))):
+            raise PreconditionFailed(version=there)
 
     def found_candidate(self) -> Candidate:
         if self.candidate is None:
@@ -70,7 +69,7 @@ class View:
         number = before if before is not None else (self.environment.deployments if self.environment else 0) + 1
         place = {"of_stream": self.head.stream, "of_generation": self.head.generation}
         while number > 1:
-            rows = self.source.read(_HISTORY, place | {"before": number})
+            rows = self.source.read(HISTORY, place | {"before": number})
             for row in rows:
                 self.known["deployments"].setdefault((row["number"],), dict(row))
                 yield cast(Deployment, row)
@@ -84,23 +83,28 @@ class View:
             return None
         require(self.source, self.head, "deployments")
         place = {"of_stream": self.head.stream, "of_generation": self.head.generation, "version": version}
-        rows = self.source.read(_SUCCESS_OF, place)
+        rows = self.source.read(SUCCESS_OF, place)
         return cast(Deployment, rows[0]) if rows else None
 
 
-def project_view(source: Source, project_name: str, version: str = "") -> View:
+def project_view(source: Source, project_name: str, version: str = "", key: Mapping[str, Any] = NO_KEY) -> View:
     """What a command on a project looks at: its state, and the candidate of that version."""
     stream = project_stream(project_name)
-    row = source.read(_PROJECT_VIEW, {"project_stream": stream, "version": version})[0]
+    row = source.read(PROJECT_VIEW, {"project_stream": stream, "version": version, **key})[0]
     head = as_head(stream, picked(row, "project_head"))
-    view = View(source=source, head=head, project_head=head)
+    view = View(source=source, head=head, project_head=head, kept=kept_in(row))
     _fill_project(view, row)
     view.known["projects"] = {(): view.project}
     return view
 
 
 def environment_view(
-    source: Source, project_name: str, environment_name: str, version: str = "", deployment_id: str | None = None
+    source: Source,
+    project_name: str,
+    environment_name: str,
+    version: str = "",
+    deployment_id: str | None = None,
+    key: Mapping[str, Any] = NO_KEY,
 ) -> View:
     """What a command on an environment looks at: its state, its project's, the candidate, the deployment meant.
 
@@ -112,12 +116,13 @@ def environment_view(
         "project_stream": project_stream(project_name),
         "version": version,
         "deployment_id": deployment_id,
+        **key,
     }
-    statement = _ENVIRONMENT_VIEW if not version else _VIEW_BY_VERSION if deployment_id is None else _VIEW_BY_ID
+    statement = ENVIRONMENT_VIEW if not version else VIEW_BY_VERSION if deployment_id is None else VIEW_BY_ID
     row = source.read(statement, params)[0]
     head = as_head(stream, picked(row, "head"))
     project_head = as_head(params["project_stream"] or "", picked(row, "project_head"))
-    view = View(source=source, head=head, project_head=project_head)
+    view = View(source=source, head=head, project_head=project_head, kept=kept_in(row))
     _fill_project(view, row)
     require_row(source, head, "environments", row["environment_state"])
     if row["environment_state"] is not None:
@@ -141,75 +146,3 @@ def _fill_project(view: View, row: Row) -> None:
         require(view.source, head, "release_candidates")
         if row["candidate_number"] is not None:
             view.candidate, view.candidate_email = cast(Candidate, picked(row, "candidate")), row["cutter_email"]
-
-
-def _project_part(start: FromClause) -> FromClause:
-    return (
-        start.outerjoin(_PROJECT_HEAD, _PROJECT_HEAD.c.stream == bindparam("project_stream"))
-        .outerjoin(P, belongs(P, _PROJECT_HEAD))
-        .outerjoin(C, belongs(C, _PROJECT_HEAD) & (C.c.release_candidate_version == bindparam("version")))
-        .outerjoin(_CUTTER, _CUTTER.c.person_id == C.c.person_id)
-    )
-
-
-_PROJECT_COLUMNS = (
-    *labelled(_PROJECT_HEAD, "project_head", *HEAD_COLUMNS),
-    P.c.state.label("project_state"),
-    *labelled(C, "candidate", *own_columns(C)),
-    _CUTTER.c.email.label("cutter_email"),
-)
-_PROJECT_VIEW = Statement(select(*_PROJECT_COLUMNS).select_from(_project_part(anchor())).limit(1))
-
-
-def _environment_part(start: FromClause) -> FromClause:
-    return start.outerjoin(_HEAD, _HEAD.c.stream == bindparam("stream")).outerjoin(E, belongs(E, _HEAD))
-
-
-_ENVIRONMENT_COLUMNS = (*labelled(_HEAD, "head", *HEAD_COLUMNS), E.c.state.label("environment_state"))
-_ENVIRONMENT_VIEW = Statement(
-    select(
-        *_ENVIRONMENT_COLUMNS, *labelled(_PROJECT_HEAD, "project_head", *HEAD_COLUMNS), P.c.state.label("project_state")
-    )
-    .select_from(
-        _environment_part(anchor())
-        .outerjoin(_PROJECT_HEAD, _PROJECT_HEAD.c.stream == bindparam("project_stream"))
-        .outerjoin(P, belongs(P, _PROJECT_HEAD))
-    )
-    .limit(1)
-)
-
-
-def _view_with_deployment(number: Select[Any]) -> Statement:
-    parts = (
-        _project_part(_environment_part(anchor()))
-        .outerjoin(D, belongs(D, _HEAD) & (D.c.number == number.correlate(_HEAD).scalar_subquery()))
-        .outerjoin(_ACTOR, _ACTOR.c.person_id == D.c.person_id)
-    )
-    deployment = labelled(D, "deployment", *own_columns(D))
-    columns = (*_ENVIRONMENT_COLUMNS, *_PROJECT_COLUMNS, *deployment, _ACTOR.c.email.label("actor_email"))
-    return Statement(select(*columns).select_from(parts).limit(1))
-
-
-_MEANT = D.alias("meant")
-_OF_HEAD = (_MEANT.c.stream == _HEAD.c.stream) & (_MEANT.c.generation == _HEAD.c.generation)
-_VIEW_BY_ID = _view_with_deployment(
-    select(_MEANT.c.number).where(_OF_HEAD, _MEANT.c.id == bindparam("deployment_id")).limit(1)
-)
-_VIEW_BY_VERSION = _view_with_deployment(
-    select(_MEANT.c.number)
-    .where(_OF_HEAD, _MEANT.c.release_candidate_version == bindparam("version"))
-    .order_by(_MEANT.c.finished, _MEANT.c.number.desc())
-    .limit(1)
-)
-
-_OWN = [D.c[name] for name in own_columns(D)]
-_HERE = (D.c.stream == bindparam("of_stream"), D.c.generation == bindparam("of_generation"))
-_HISTORY = Statement(
-    select(*_OWN).where(*_HERE, D.c.number < bindparam("before")).order_by(D.c.number.desc()).limit(HISTORY_PAGE)
-)
-_SUCCESS_OF = Statement(
-    select(*_OWN)
-    .where(*_HERE, D.c.release_candidate_version == bindparam("version"), D.c.status == "success")
-    .order_by(D.c.number.desc())
-    .limit(1)
-)

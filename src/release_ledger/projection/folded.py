@@ -18,7 +18,7 @@ from ..errors import LedgerUnavailable
 from ..events import Event
 from ..store import Head, Params, Row, Source, Statement, Store
 from ..store.codec import decode
-from ..store.schema import PEOPLE, STREAMS
+from ..store.schema import IDEMPOTENCY_KEYS, PEOPLE, STREAMS
 from ..store.statement import SQLITE, rows_of
 from ..store.store import events_after, head_of, person
 from .installed import installed, relevant
@@ -114,7 +114,7 @@ def _noting(people: set[str], events: Iterable[Event]) -> Iterator[Event]:
 
 @cache
 def _tables() -> str:
-    tables = [STREAMS, PEOPLE, *(projection.table for projection in installed().values())]
+    tables = [STREAMS, PEOPLE, IDEMPOTENCY_KEYS, *(projection.table for projection in installed().values())]
     return ";".join(str(CreateTable(table).compile(dialect=SQLITE)) for table in tables)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy import Table
 
 from ..versions import read_moment, write_moment
 from .chain import FIRST_DIGEST, digest
+from .schema import IDEMPOTENCY_KEYS, PEOPLE
 
 
 class Conflict(Exception):
@@ -95,6 +96,13 @@ class Append:
     faults: Sequence[Fault] = ()
     people: Sequence[tuple[str, str]] = ()
     keys: Sequence[KeptAnswer] = ()
+
+    @property
+    def beside(self) -> list[tuple[Table, list[dict[str, Any]]]]:
+        """The rows that are written with the events and belong to no read model, table by table."""
+        people = [{"person_id": person_id, "email": email} for person_id, email in self.people]
+        tables = ((PEOPLE, people), (IDEMPOTENCY_KEYS, [asdict(key) for key in self.keys]))
+        return [(table, rows) for table, rows in tables if rows]
 
     @property
     def last(self) -> Recorded:

@@ -23,7 +23,11 @@ class Failure(Enum):
     OTHER = auto()  # something about a row: append carefully
 
 
-_VERSION_TAKEN = "UNIQUE constraint failed: events.stream, events.version"  # SQLite has no name for it but this one
+# SQLite has no other names for them.
+_SQLITE_CONFLICTS = (
+    "UNIQUE constraint failed: events.stream, events.version",
+    "UNIQUE constraint failed: idempotency_keys.scope, idempotency_keys.key",
+)
 _CONFLICTS = ("events_pkey", "streams_pkey", "idempotency_keys_pkey")
 _UNAVAILABLE_CLASSES = ("53", "57", "58")
 _IN_DOUBT_STATES = ("57P01", "57P02", "57P03", "57P05")
@@ -77,6 +81,6 @@ def _of_sqlite(error: sqlite3.Error) -> Failure:
         return Failure.OTHER
     if code & 0xFF in _SQLITE_UNAVAILABLE:
         return Failure.UNAVAILABLE
-    if code == sqlite3.SQLITE_CONSTRAINT_UNIQUE and str(error) == _VERSION_TAKEN:
+    if code & 0xFF == sqlite3.SQLITE_CONSTRAINT and str(error) in _SQLITE_CONFLICTS:
         return Failure.CONFLICT
     return Failure.BROKEN if code == sqlite3.SQLITE_ERROR else Failure.OTHER

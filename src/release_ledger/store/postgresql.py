@@ -15,7 +15,7 @@ from sqlalchemy import Table
 
 from .append import Append, Change, Conflict
 from .database import Database
-from .schema import EVENTS, PEOPLE
+from .schema import EVENTS
 from .statement import POSTGRESQL
 
 _EVENT_COLUMNS = ("version", "topic", "state", "recorded_at", "digest")
@@ -35,7 +35,8 @@ Part = tuple[Table, tuple[str, ...], int, int]
 def fits(append: Append) -> bool:
     """Whether the append is small enough for one statement."""
     rows = sum(len(change.rows) * len(change.table.columns) for change in append.changes)
-    return rows + len(append.events) * len(_EVENT_COLUMNS) + 2 * len(append.people) <= _MOST_PARAMETERS
+    beside = sum(len(table.columns) * len(rows) for table, rows in append.beside)
+    return rows + len(append.events) * len(_EVENT_COLUMNS) + beside <= _MOST_PARAMETERS
 
 
 def write(database: Database, append: Append) -> list[int]:
@@ -52,11 +53,13 @@ def write(database: Database, append: Append) -> list[int]:
         "folded": append.folded,
     }
     _fill(params, "e", _EVENT_COLUMNS, [{name: getattr(e, name) for name in _EVENT_COLUMNS} for e in append.events])
-    people = [{"person_id": person_id, "email": email} for person_id, email in append.people]
-    _fill(params, "q", ("person_id", "email"), people)
+    beside = append.beside
+    for number, (table, rows) in enumerate(beside):
+        _fill(params, f"b{number}", table.columns.keys(), rows)
     parts = tuple(_part(params, number, change) for number, change in enumerate(append.changes))
+    sizes = tuple((table, len(rows)) for table, rows in beside)
     with database.cursor() as cursor:
-        cursor.execute(_statement(head.is_new, len(append.events), len(people), parts), params)
+        cursor.execute(_statement(head.is_new, len(append.events), sizes, parts), params)
         moved, positions = cursor.fetchall()[0]
     if not moved:
         raise Conflict(head.stream)
@@ -78,7 +81,7 @@ def _fill(params: dict[str, Any], arm: str, columns: Sequence[str], rows: Sequen
 
 
 @lru_cache(maxsize=512)
-def _statement(is_new: bool, events: int, people: int, parts: tuple[Part, ...]) -> str:
+def _statement(is_new: bool, events: int, beside: tuple[tuple[Table, int], ...], parts: tuple[Part, ...]) -> str:
     arms = [f"head AS ({_NEW_HEAD if is_new else _MOVE_HEAD})"]
     values = _values("e", EVENTS, _EVENT_COLUMNS, events)
     columns = ", ".join(_EVENT_COLUMNS)
@@ -86,10 +89,10 @@ def _statement(is_new: bool, events: int, people: int, parts: tuple[Part, ...]) 
         f"recorded AS (INSERT INTO events (stream, {columns}) SELECT head.stream, v.* FROM head, {values}"
         " ORDER BY v.version RETURNING position)"
     )
-    if people:
-        values = _values("q", PEOPLE, ("person_id", "email"), people)
-        insert = f"INSERT INTO people (person_id, email) SELECT v.* FROM head, {values}"
-        arms.append(f"q AS ({insert} ON CONFLICT DO NOTHING)")
+    for number, (table, rows) in enumerate(beside):
+        values = _values(f"b{number}", table, table.columns.keys(), rows)
+        names = ", ".join(map(_quoted, table.columns.keys()))
+        arms.append(f"b{number} AS (INSERT INTO {table.name} ({names}) SELECT v.* FROM head, {values})")
     for number, (table, key, written, gone) in enumerate(parts):
         if written:
             arms.append(f"w{number} AS ({_upsert(table, f'w{number}', written)})")

@@ -77,7 +77,14 @@ class Store:
         self.database = database
 
     def read(self, statement: Statement, params: Params) -> list[Row]:
-        """One statement outside of a transaction; tried again for a moment when the database was lost."""
+        """The rows of one statement outside of a transaction; tried again for a moment when the database was lost."""
+        return self._execute(statement, params)
+
+    def write(self, statement: Statement, params: Params) -> None:
+        """One statement that writes, of tables that no stream's head guards. Raises `Conflict` for a duplicate."""
+        self._execute(statement, params)
+
+    def _execute(self, statement: Statement, params: Params) -> list[Row]:
         deadline = time.monotonic() + CONNECT_S
         while True:
             try:
@@ -88,6 +95,8 @@ class Store:
                 failure = failures.of(error)
                 if failure is Failure.BROKEN:
                     raise ReadModelBroken(str(error)) from error
+                if failure is Failure.CONFLICT:
+                    raise Conflict(str(error)) from error
                 if failure is Failure.OTHER:
                     raise
                 if failure is Failure.UNAVAILABLE or time.monotonic() > deadline:

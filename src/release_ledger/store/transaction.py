@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from . import failures
 from .append import Append, Change, Conflict, Fault
 from .database import Database
-from .schema import EVENTS, PEOPLE, PROJECTION_FAULTS, STREAMS
+from .schema import EVENTS, PROJECTION_FAULTS, STREAMS
 from .statement import Cursor, Statement
 
 _OLD: dict[str, BindParameter[Any]] = {
@@ -50,9 +50,9 @@ def _write(database: Database, cursor: Cursor, append: Append, careful: bool) ->
     for event in append.events:
         _INSERT_EVENT.execute(cursor, database.dialect, asdict(event))
         positions.append(int(cursor.fetchall()[0][0]))
-    for person_id, email in append.people:
-        person = {"person_id": person_id, "email": email}
-        upsert(PEOPLE, database.dialect.name).execute(cursor, database.dialect, person)
+    for table, rows in append.beside:
+        for row in rows:
+            insert_row(table).execute(cursor, database.dialect, row)
     faults = list(append.faults)
     for change in append.changes:
         fault = _write_carefully(database, cursor, append, change) if careful else None
@@ -116,6 +116,12 @@ def write_rows(database: Database, cursor: Cursor, stream: str, generation: int,
             statement.execute(cursor, database.dialect, {f"of_{n}": v for n, v in (place | of_key).items()})
         else:
             upsert(change.table, database.dialect.name).execute(cursor, database.dialect, {**row, **place})
+
+
+@cache
+def insert_row(table: Table) -> Statement:
+    """Insert a row; one of its key is a conflict."""
+    return Statement(insert(table).values({column.name: bindparam(column.name) for column in table.columns}))
 
 
 @cache
