@@ -5,8 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 # The read models in projections/ are checked through the symlink, under the name they are imported by.
-TYPED := src tests $(wildcard examples)
-LINTED := src projections tests $(wildcard examples)
+TYPED := src tests benchmarks $(wildcard examples)
+LINTED := src projections tests benchmarks $(wildcard examples)
 
 .DEFAULT_GOAL := help
 
@@ -53,6 +53,10 @@ types: install ## Types, by mypy --strict
 .PHONY: soak
 soak: install ## The long random tests (minutes)
 	$(BIN)/python -m pytest -n 2 -m soak --hypothesis-profile soak $(ARGS)
+
+.PHONY: bench
+bench: install ## Measure everything beside what bounds it (minutes); ARGS=--quick
+	$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: lock
 lock: install ## Write requirements.lock from setup.cfg; UPGRADE=--upgrade takes newer versions

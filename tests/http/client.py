@@ -105,7 +105,9 @@ class Client:
         as_sent = {"PATH_INFO": unquote_to_bytes(url.path).decode("latin-1")}
         if url.query:
             given["query_string"] = url.query
-        return self.http.open(url.path, method=method, headers=headers, environ_overrides=as_sent, **given)
+        return self.http.open(
+            url.path, method=method, headers=headers, environ_overrides=as_sent, buffered=True, **given
+        )
 
     def get(self, path: str, **given: Any) -> TestResponse:
         return self.send("GET", path, **given)

@@ -9,7 +9,8 @@ from datetime import timedelta
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.laws.compared_api import TO_BE_BUILT, ComparedApi, commit_of, moment_of_now
+from tests.laws.api_calls import commit_of, moment_of_now
+from tests.laws.compared_api import TO_BE_BUILT, ComparedApi
 from tests.laws.contract_model import RANKS, TERMINAL
 from tests.laws.environment_model import REPO
 
@@ -28,6 +29,7 @@ MOMENTS = (
 )
 FREEZE_S = 0.03
 PROJECTS = itertools.count(1)
+KEYS = itertools.count(1)
 
 names = st.sampled_from(("production", "production", "production", "staging", "development"))
 versions = st.sampled_from(VERSIONS)
@@ -128,6 +130,27 @@ class ApiMachine(RuleBasedStateMachine):
     @rule(name=names, version=any_version)
     def deploy_what_is_not_there_or_not_ready(self, name: str, version: str) -> None:
         self.api.deploy(name, version)
+        self.touched = name
+
+    @rule(name=names, version=any_version, status=statuses, back=st.booleans())
+    def everything_twice_under_a_key(self, name: str, version: str, status: str, back: bool) -> None:
+        """A retry is answered what the first try was, and records nothing; a refusal holds no key."""
+        for step in ("deploy", "report", "roll_back" if back else "report"):
+            with self.api.with_header("Idempotency-Key", f"key-{next(KEYS)}"):
+                if step == "deploy":
+                    self.api.deploy(name, version)
+                elif step == "report":
+                    self.api.report(name, version, status)
+                else:
+                    self.api.roll_back(name)
+        self.touched = name
+
+    @rule(name=names, version=any_version, status=statuses)
+    def write_on_condition(self, name: str, version: str, status: str) -> None:
+        """With the newest tag as without one; with another not at all."""
+        self.api.refuse_stale(name, version)
+        with self.api.with_header("If-Match", f'"{self.api.environments[name].version}"'):
+            self.api.report(name, version, status)
         self.touched = name
 
     @rule(version=any_version, other=st.booleans(), repo=st.sampled_from((REPO, "Acme/Shop", "x/y")))

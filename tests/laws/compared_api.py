@@ -1,61 +1,19 @@
-"""The API, each call of which is made of the plain model too: every answer, refusal, version and event is compared."""
+"""Commands and questions of one project, each made of the API and of the plain model, and compared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
-from flask.testing import FlaskClient
+from tests.laws.api_calls import ASKER, ApiCalls, Reply, as_stored, commit_of, given, moment_of_now
+from tests.laws.contract_model import Answer, Report
+from tests.laws.environment_model import REPO, EnvironmentModel
 
-from release_ledger.store import Store
-from release_ledger.store.store import events_after
-from tests.laws.contract_model import Answer, Refused, Report
-from tests.laws.environment_model import REPO, EnvironmentModel, ProjectModel
-
-EMAIL, TOKEN_NAME = "dev@example.com", "tester"
-ASKER = {"actor": EMAIL, "recorded_by": TOKEN_NAME}
 # Cut with a build that never ends, because there is nobody to build: its candidate stays pending.
 TO_BE_BUILT = "3.0.0-rc1"
-NOTHING: Mapping[str, object] = {}
 
 
-@dataclass(frozen=True)
-class Reply:
-    """What was answered."""
-
-    status: int
-    body: Any
-    etag: str | None
-    link: str
-
-    @property
-    def refusal(self) -> tuple[int, Any]:
-        return self.status, self.body["code"]
-
-
-class Versioned(Protocol):
-    """What has a stream."""
-
-    version: int
-
-
-class ComparedApi:
-    """One project, by the API and by the model."""
-
-    def __init__(self, client: FlaskClient, store: Store, token: str, project_name: str) -> None:
-        self.client, self.store, self.project_name = client, store, project_name
-        self.headers = {"Authorization": f"Bearer {token}"}
-        self.project = ProjectModel(ASKER)
-        self.environments: dict[str, EnvironmentModel] = {}
-
-    def call(self, method: str, path: str, body: Answer | None = None, query: Mapping[str, object] = NOTHING) -> Reply:
-        path = f"/api/releases/{self.project_name}{path}"
-        response = self.client.open(path, method=method, json=body, query_string=given(**query), headers=self.headers)
-        assert response.status_code < 500, response.text
-        headers = response.headers
-        return Reply(response.status_code, response.get_json(), headers.get("ETag"), headers.get("Link", ""))
+class ComparedApi(ApiCalls):
+    """What can be done and asked; whatever differs from the model is a failed assertion."""
 
     def begin(self, environments: dict[str, str]) -> None:
         """A project with these environments and their strategies."""
@@ -73,7 +31,7 @@ class ComparedApi:
         def outcome(now: str) -> Answer:
             return self.project.cut(version, repo=repo, commit=commit, build=build, occurred_at=as_stored(at), now=now)
 
-        self._compare(self.project, f"project/{self.project_name}", reply, 201, outcome)
+        self.compare(self.project, f"project/{self.project_name}", reply, 201, outcome)
 
     def deploy(self, name: str, version: str, *, force: bool = False, reason: str | None = None) -> None:
         body = given(release_candidate_version=version, force=force or None, reason=reason)
@@ -84,7 +42,7 @@ class ComparedApi:
             candidate = self.project.candidate(version)
             return self.environments[name].deploy(candidate, made, force=force, reason=reason, now=now)
 
-        self._compare_in(name, reply, 201, outcome)
+        self.compare_in(name, reply, 201, outcome)
 
     def report(
         self,
@@ -110,7 +68,7 @@ class ComparedApi:
             answer = self.environments[name].report(self.project.candidate(version), named, report, made, now)
             return answer if fits else answer | {"details": reply.body["details"]}
 
-        answer = self._compare_in(name, reply, 200, outcome)
+        answer = self.compare_in(name, reply, 200, outcome)
         assert fits or answer is None or "external_url" in answer["details"]
 
     def roll_back(
@@ -134,7 +92,7 @@ class ComparedApi:
             made = reply.body.get("id", "")
             return model.roll_back(self.project, made, to=to, strategy=strategy, force=force, reason=reason, now=now)
 
-        answer = self._compare_in(name, reply, 201, outcome)
+        answer = self.compare_in(name, reply, 201, outcome)
         assert answer is None or answer["release_candidate_version"] == preview.body["target"]
         return answer["id"] if answer is not None else None
 
@@ -145,7 +103,7 @@ class ComparedApi:
             self.environments[name].freeze(reason, until, now)
             return self._as_answered(name, reply)
 
-        self._compare_in(name, reply, 200, outcome)
+        self.compare_in(name, reply, 200, outcome)
 
     def unfreeze(self, name: str) -> None:
         reply = self.call("DELETE", f"/environments/{name}/freeze")
@@ -154,7 +112,7 @@ class ComparedApi:
             self.environments[name].unfreeze()
             return self._as_answered(name, reply)
 
-        self._compare_in(name, reply, 200, outcome)
+        self.compare_in(name, reply, 200, outcome)
 
     def configure(self, name: str, strategy: str) -> None:
         reply = self.call("PUT", f"/environments/{name}", {"rollback_strategy": strategy})
@@ -163,11 +121,26 @@ class ComparedApi:
             self.environments[name].configure(strategy)
             return self._as_answered(name, reply)
 
-        self._compare_in(name, reply, 200, outcome)
+        self.compare_in(name, reply, 200, outcome)
+
+    def refuse_stale(self, name: str, version: str) -> None:
+        """A write that is meant for another version of the environment records nothing, whatever it asks for."""
+        model = self.environments[name]
+        place, body = f"/environments/{name}", {"release_candidate_version": version, "status": "success"}
+        with self.with_header("If-Match", f'"{model.version - 1}"'):
+            replies = [
+                self.call("PATCH", f"{place}/deployments", body),
+                self.call("POST", f"{place}/deployments", body),
+                self.call("POST", f"{place}/rollback", {"force": True}),
+                self.call("PUT", f"{place}/freeze", {"reason": "too late"}),
+                self.call("DELETE", f"{place}/freeze"),
+            ]
+        assert {reply.refusal for reply in replies} == {(412, "precondition_failed")}
+        assert self.recorded(name) == []
 
     def list_deployments(self, name: str, page: int, per_page: int, status: str | None, version: str | None) -> None:
         model = self.environments[name]
-        wanted = {"status": status, "release_candidate_version": version}
+        wanted: dict[str, Any] = {"status": status, "release_candidate_version": version}
         listed = self.call(
             "GET", f"/environments/{name}/deployments", query={"page": page, "per_page": per_page} | wanted
         )
@@ -221,53 +194,3 @@ class ComparedApi:
         assert shown | {"considered": considered} == model.preview(to, strategy)
         assert preview.body["frozen"] == model.frozen_at(moment_of_now())
         assert preview.etag == f'"{model.version}"'
-
-    def _compare_in(self, name: str, reply: Reply, ok: int, outcome: Callable[[str], Answer]) -> Answer | None:
-        return self._compare(self.environments[name], f"environment/{self.project_name}/{name}", reply, ok, outcome)
-
-    def _compare(
-        self, model: Versioned, stream: str, reply: Reply, ok: int, outcome: Callable[[str], Answer]
-    ) -> Answer | None:
-        """Compare with the model's outcome at the moment that the ledger recorded; the ETag with what it recorded."""
-        before = model.version
-        recorded = list(events_after(self.store, stream, before))
-        expected = outcome_or_refusal(outcome, moment_of(recorded))
-        assert [event["version"] for event in recorded] == list(range(before + 1, model.version + 1))
-        if isinstance(expected, Refused):
-            assert reply.refusal == (expected.status, expected.code), reply
-            assert not recorded
-            return None
-        assert (reply.status, reply.body, reply.etag) == (ok, expected, f'"{model.version}"')
-        return expected
-
-
-def outcome_or_refusal(outcome: Callable[[str], Answer], now: str) -> Answer | Refused:
-    try:
-        return outcome(now)
-    except Refused as refused:
-        return refused
-
-
-def given(**values: Any) -> dict[str, Any]:
-    """A body without the keys that were not given."""
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def commit_of(version: str) -> str:
-    return version.encode().hex().ljust(40, "0")[:40]
-
-
-def as_stored(moment: str | None) -> str | None:
-    """A moment as the ledger writes it: UTC with microseconds."""
-    if moment is None:
-        return None
-    return datetime.fromisoformat(moment).astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def moment_of(recorded: list[dict[str, Any]]) -> str:
-    """When the ledger recorded; now, where it recorded nothing."""
-    return str(recorded[-1]["recorded_at"]) if recorded else moment_of_now()
-
-
-def moment_of_now(later: timedelta = timedelta()) -> str:
-    return (datetime.now(UTC) + later).isoformat(timespec="microseconds")

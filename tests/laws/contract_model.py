@@ -77,7 +77,6 @@ class Deployment:
     left: frozenset[str] = frozenset()
     reports: list[Report] = field(default_factory=list)
     ending: Ending | None = None
-    given_up: Ending | None = None
 
     @property
     def version(self) -> str:
@@ -116,10 +115,13 @@ class Deployment:
 
     @property
     def message(self) -> tuple[Any, ...]:
-        """Place and text of the last message; of two in one place the greater text (left open by the contract)."""
+        """Place and text of CI's last message; of two in one place the greater text (left open by the contract).
+
+        Where CI brought none, the ledger's own words stand as long as its ending does.
+        """
         said: list[tuple[Any, ...]] = [(r.place, r.message) for r in self.reports if r.message is not None]
-        if self.given_up is not None:
-            said.append(((self.given_up.at, RANKS.index("error")), self.given_up.message))
+        if not said and self.ending is not None and self.decided is None:
+            return None, self.ending.message
         return max(said, default=(None, None))
 
     @property
@@ -144,14 +146,14 @@ class Deployment:
         """Whether the report is worth keeping.
 
         A report without a time says again what is known, or something else; one with a time counts where it changes
-        what the reports say together. Late ones are kept, unless they repeat the one before.
+        what the reports say together. Late ones are kept, unless they repeat one that was late too.
         """
         late, before = self.is_late(report.status), self.reports[-1] if self.reports else None
         if report.timed:
             repeated = before is not None and (before.at, before.status) == (report.at, report.status)
             return self.after(report)._told() != self._told() or (late and not repeated)
         if late:
-            repeats = before is not None and before.status == report.status
+            repeats = before is not None and before.status == report.status and before.at > (self.ended_at or "")
         else:
             repeats = (
                 before is not None

@@ -217,7 +217,7 @@ class EnvironmentModel:
         if len(self.unfinished) >= UNFINISHED_LIMIT:
             said = f"Given up: {UNFINISHED_LIMIT} newer deployments are unfinished. A report resumes it."
             oldest = self.unfinished[0]
-            oldest.ending = oldest.given_up = Ending("ledger", "error", now, said)
+            oldest.ending = Ending("ledger", "error", now, said)
             self.version += 1
 
     def _create(self, candidate: Answer, id_: str, kind: str, reason: str | None, now: str) -> Deployment:

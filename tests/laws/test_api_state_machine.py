@@ -13,11 +13,12 @@ from release_ledger import decide
 from release_ledger.api import create_app
 from release_ledger.ledger import Caller, Ledger
 from release_ledger.projection import verify
+from tests.laws.api_calls import EMAIL, TOKEN_NAME
 from tests.laws.api_machine import ApiMachine
-from tests.laws.compared_api import EMAIL, TOKEN_NAME, ComparedApi
+from tests.laws.compared_api import ComparedApi
 from tests.laws.environment_model import UNFINISHED_LIMIT
 
-FEW, STEPS = 40, 50
+FEW, STEPS = 25, 40
 QUICK = settings(max_examples=FEW, stateful_step_count=STEPS, suppress_health_check=list(HealthCheck))
 
 

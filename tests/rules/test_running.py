@@ -51,7 +51,7 @@ def test_a_correction_says_in_its_event_what_the_environment_falls_back_to() -> 
 
 def test_a_report_that_leaves_the_success_standing_falls_back_to_nothing() -> None:
     """A later success, a late report, or a correction of something else than what runs."""
-    production = given(A, B)
+    production = given(C, A, B)
 
     production.report("B", "success", occurred_at=at(999))
     production.report("B", "unknown")

@@ -166,3 +166,17 @@ def test_two_projections_are_set_aside_each_with_its_own_reason(store: Store) ->
     assert faults(store) == [("deployments", PRODUCTION, 2), ("environments", PRODUCTION, 2)]
     assert head_of(store, PRODUCTION).folded == ""
     assert head_of(store, STAGING).folded == ALL_LIVE
+
+
+def test_mending_makes_live_what_it_can(store: Store) -> None:
+    """Rows that are refused again do not keep the stream's other read models from their refold."""
+    refuse(store, "stream", PRODUCTION)
+    append(store, requested(1))
+    run(store, f"UPDATE streams SET folded = '' WHERE stream = '{PRODUCTION}'")
+
+    mend(store, PRODUCTION)
+
+    assert head_of(store, PRODUCTION).folded == "environments=1"
+    assert faults(store) == [("deployments", PRODUCTION, 2)]
+    [(_, production), _] = verify(store)
+    assert {difference.projection for difference in production} == {"deployments"}

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -43,7 +44,7 @@ class LiveServer:
             self._process = subprocess.Popen(
                 [*COMMAND, *arguments],
                 cwd=self.cwd,
-                env=environment(self.database_url),
+                env=environment(self.database_url, {"TMPDIR": self._outputs.name}),  # also what `kill` leaves
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -128,3 +129,11 @@ def free_port() -> int:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+
+
+def wait_for(condition: Callable[[], object], within_s: float = 20) -> None:
+    """Return when it is true; an AssertionError when that takes too long."""
+    give_up_at = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < give_up_at, "it did not happen in time"
+        time.sleep(0.05)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from ..deployment import TERMINAL
 from ..environment import Environment, Freeze
+from ..events import DeploymentReported, DeploymentRequested, Event, ReleaseCandidateCut
 from ..project import Project
 from ..rollback import Choice
 
@@ -39,6 +41,30 @@ def deployment(row: Mapping[str, Any], environment_name: str, email: str | None)
     answer["from_release_version"] = came_from.rpartition("-rc")[0] if came_from else None
     answer["actor"] = email
     return answer
+
+
+def deployment_in(events: Iterable[Event], known: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """What the answer says of a deployment, from its events alone: its projection failed on them, and is set aside.
+
+    What has been recorded must not be answered like a failure: it would be sent again, and counted twice.
+    """
+    row: dict[str, Any] = dict(known or {})
+    for event in events:
+        if isinstance(event, DeploymentRequested):
+            row = {name: getattr(event, name, None) for name in _DEPLOYMENT}
+            row |= {"id": event.deployment_id, "status": "pending", "requested_at": event.recorded_at}
+        elif isinstance(event, DeploymentReported):
+            row["status"] = event.outcome
+            row["deploy_start_at"] = row["deploy_start_at"] or event.happened_at
+            row["deploy_end_at"] = event.happened_at if event.outcome in TERMINAL else row["deploy_end_at"]
+            row["error_message"] = event.error_message or row["error_message"]
+            row["external_url"] = event.external_url or row["external_url"]
+    return row
+
+
+def candidate_in(event: ReleaseCandidateCut) -> Mapping[str, Any]:
+    """The same of a candidate."""
+    return {name: getattr(event, name, None) for name in _CANDIDATE} | {"created_at": event.happened_at}
 
 
 def candidate(row: Mapping[str, Any], email: str | None) -> Answer:

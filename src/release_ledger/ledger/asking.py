@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from sqlalchemy import ColumnElement, Table, and_, literal, select
@@ -48,6 +48,18 @@ def require_row(source: Source, head: Head, name: str, row: object) -> None:
     """Raise `NotLive` where a stream that exists has lost the one row that it must have."""
     require(source, head, name)
     if head.version and row is None and not isinstance(source, FoldedSource):
+        raise NotLive(head.stream, name)
+
+
+def require_numbers(head: Head, name: str, numbers: Sequence[int], before: int) -> None:
+    """Raise `NotLive` unless these are the next numbers below `before`: rows are numbered densely, a gap is a loss."""
+    if not numbers or any(number != before - place for place, number in enumerate(numbers, 1)):
+        raise NotLive(head.stream, name)
+
+
+def require_page(head: Head, name: str, rows: int, total: int, page: int, per_page: int) -> None:
+    """Raise `NotLive` unless a page of densely numbered rows has all that it must have."""
+    if rows != max(0, min(per_page, total - (page - 1) * per_page)):
         raise NotLive(head.stream, name)
 
 

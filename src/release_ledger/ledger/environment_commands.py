@@ -148,12 +148,10 @@ class EnvironmentCommands(EnvironmentQuestions):
     ) -> tuple[Answer, int]:
         """Carry out a command whose answer is the deployment that it makes or changes, or finds as it is."""
 
-        def answer(outcome: Outcome) -> tuple[Answer, int] | None:
+        def answer(outcome: Outcome) -> tuple[Answer, int]:
             return _written(outcome, environment_name, by)
 
-        outcome = self._on_environment(by, project_name, environment_name, decided, answer=answer, **about)
-        last: Any = outcome.events[-1] if outcome.events else None
-        return answer(outcome) or self.deployment(project_name, environment_name, last.deployment_id)
+        return answer(self._on_environment(by, project_name, environment_name, decided, answer=answer, **about))
 
     def _on_environment(
         self,
@@ -192,15 +190,13 @@ class EnvironmentCommands(EnvironmentQuestions):
         return shown | ({"frozen_by": known["email"]} if known else {})
 
 
-def _written(outcome: Outcome, environment_name: str, by: Caller) -> tuple[Answer, int] | None:
-    """The deployment that a command makes or changes, or finds as it is; None where its row is not at hand."""
+def _written(outcome: Outcome, environment_name: str, by: Caller) -> tuple[Answer, int]:
+    """The deployment that a command makes or changes, or (a repetition) finds as it is."""
     target, email = outcome.view.target, outcome.view.target_email
-    if not outcome.events:
-        return (answers.deployment(target, environment_name, email), outcome.version) if target else None
+    if not outcome.events and target is not None:
+        return answers.deployment(target, environment_name, email), outcome.version
     last: Any = outcome.events[-1]
-    row = outcome.row("deployments", last.number)
-    if row is None:
-        return None
+    row = outcome.row("deployments", last.number) or answers.deployment_in(outcome.events, target)
     is_known = target is not None and target["number"] == last.number
     return answers.deployment(row, environment_name, email if is_known else by.email), outcome.version
 

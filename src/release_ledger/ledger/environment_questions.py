@@ -13,7 +13,7 @@ from ..store.store import as_head, person
 from ..versions import write_moment
 from . import answers, selects
 from .answers import Answer
-from .asking import ask, picked, require, require_row
+from .asking import ask, picked, require, require_page, require_row
 from .project_questions import Page, ProjectQuestions
 from .views import environment_view
 
@@ -77,6 +77,8 @@ class EnvironmentQuestions(ProjectQuestions):
                 if row["deployment_number"] is not None
             ]
             total = rows[0]["environment_deployments"] if status is None and version is None else None
+            if total is not None:
+                require_page(head, "deployments", len(found), total, page, per_page)
             more = page * per_page < total if total is not None else len(found) > per_page
             return Page(items=found[:per_page], version=head.version, more=more, total=total)
 
@@ -124,7 +126,8 @@ class EnvironmentQuestions(ProjectQuestions):
         found: dict[str, Answer | None] = {}
         for which in ("running", "latest"):
             of_row = picked(row, which)
-            require_row(source, head, "deployments", None if row[f"environment_{which}_number"] else of_row)
+            is_lost = row[f"environment_{which}_number"] is not None and of_row["number"] is None
+            require_row(source, head, "deployments", None if is_lost else of_row)
             found[which] = (
                 answers.deployment(of_row, state.environment_name, row[f"{which}_actor_email"])
                 if of_row["number"] is not None

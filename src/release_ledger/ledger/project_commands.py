@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import reduce
 from typing import Any
 
 from .. import project
@@ -31,8 +32,9 @@ class ProjectCommands(ProjectQuestions):
             return project.configure(view.project, repo, build_workflow)
 
         outcome = self._on_project(by, project_name, decided)
-        answer, version = self.project(project_name)
-        return answer, version, outcome.view.project is None
+        events: Any = outcome.events
+        state: Any = reduce(project.apply, events, outcome.view.project)
+        return answers.project(state), outcome.version, outcome.view.project is None
 
     def cut_release_candidate(
         self,
@@ -60,7 +62,7 @@ class ProjectCommands(ProjectQuestions):
             occurred_at=occurred_at,
             answer=lambda outcome: _cut(outcome, by),
         )
-        return _cut(outcome, by) or self.candidate(project_name, release_candidate_version)
+        return _cut(outcome, by)
 
     def _on_project(
         self,
@@ -84,10 +86,11 @@ class ProjectCommands(ProjectQuestions):
         return carry_out(self.store, command)
 
 
-def _cut(outcome: Outcome, by: Caller) -> tuple[Answer, int] | None:
-    """The candidate that a command cuts, or finds as it is; None where its row is not at hand."""
+def _cut(outcome: Outcome, by: Caller) -> tuple[Answer, int]:
+    """The candidate that a command cuts, or (a repetition) finds as it is."""
     known = outcome.view.candidate
     if known is not None:
         return answers.candidate(known, outcome.view.candidate_email), outcome.version
-    row = outcome.row("release_candidates", outcome.view.found_project().candidates + 1)
-    return (answers.candidate(row, by.email), outcome.version) if row is not None else None
+    event: Any = outcome.events[-1]
+    row = outcome.row("release_candidates", event.number) or answers.candidate_in(event)
+    return answers.candidate(row, by.email), outcome.version

@@ -13,7 +13,7 @@ from ..store import Row, Source, Statement, Store
 from ..store.store import as_head, stream_names
 from . import answers, selects
 from .answers import Answer
-from .asking import ask, picked, require, require_row
+from .asking import ask, picked, require, require_page, require_row
 from .views import project_view
 
 
@@ -68,6 +68,7 @@ class ProjectQuestions:
                 if row["candidate_number"] is not None
             ]
             total = rows[0]["project_candidates"]
+            require_page(head, "release_candidates", len(found), total, page, per_page)
             return Page(items=found, version=head.version, more=page * per_page < total, total=total)
 
         found = ask(self.store, [stream], question)

@@ -16,9 +16,9 @@ from ..project import Candidate, Project
 from ..projection import environment_stream, installed, project_stream
 from ..store import Head, Row, Source
 from ..store.store import as_head
-from .asking import picked, require, require_row
+from .asking import picked, require, require_numbers, require_row
 from .keeping import NO_KEY, kept_in
-from .view_selects import ENVIRONMENT_VIEW, HISTORY, HISTORY_PAGE, PROJECT_VIEW, SUCCESS_OF, VIEW_BY_ID, VIEW_BY_VERSION
+from .view_selects import ENVIRONMENT_VIEW, HISTORY, PROJECT_VIEW, SUCCESS_OF, VIEW_BY_ID, VIEW_BY_VERSION
 
 
 @dataclass(kw_only=True)
@@ -70,11 +70,10 @@ class View:
         place = {"of_stream": self.head.stream, "of_generation": self.head.generation}
         while number > 1:
             rows = self.source.read(HISTORY, place | {"before": number})
+            require_numbers(self.head, "deployments", [row["number"] for row in rows], number)
             for row in rows:
                 self.known["deployments"].setdefault((row["number"],), dict(row))
                 yield cast(Deployment, row)
-            if len(rows) < HISTORY_PAGE:
-                return
             number = rows[-1]["number"]
 
     def success_of(self, version: str | None) -> Deployment | None:

@@ -6,17 +6,21 @@ new ones, and an append that folded onto the old ones finds that the head has mo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import bindparam, delete, select, update
 
-from ..store import Change, Source, Statement, Store
+from ..store import Change, Head, Source, Statement, Store, failures
+from ..store.database import Database
 from ..store.schema import PROJECTION_FAULTS, STREAMS
-from ..store.statement import POSTGRESQL
+from ..store.statement import POSTGRESQL, Cursor
 from ..store.store import CursorSource, head_of
-from ..store.transaction import write_rows
+from ..store.transaction import savepoint, write_rows
 from .folded import fold_events, stored_events
 from .installed import relevant, tag
 from .live import as_columns
-from .projection import Projection
+from .projection import Key, Projection
 
 _LOCK = Statement(select(STREAMS.c.stream).where(STREAMS.c.stream == bindparam("of_stream")).with_for_update())
 _GO_LIVE = Statement(
@@ -32,7 +36,7 @@ _FORGET_FAULT = Statement(
 
 
 def mend(store: Store, stream: str) -> None:
-    """Make every projection of this stream live again. One whose own code fails on it stays set aside."""
+    """Make every projection of this stream live again; one whose code fails or whose rows are refused stays aside."""
     database = store.database
     with database.transaction(write=True) as cursor:
         if database.dialect is POSTGRESQL:
@@ -42,21 +46,31 @@ def mend(store: Store, stream: str) -> None:
         projections = relevant(stream)
         folded, failed = fold_events(projections, stored_events(source, head))
         for projection in projections:
-            gone = _rows_of_stream(projection)
-            gone.execute(cursor, database.dialect, {"of_stream": stream})
-            rows = folded.get(projection.name, {})
-            change = Change(
-                projection=projection.name,
-                table=projection.table,
-                key=projection.key,
-                rows={key: as_columns(projection, key, row) for key, row in rows.items()},
-            )
-            write_rows(database, cursor, stream, head.generation + 1, change)
+            try:
+                with savepoint(cursor):
+                    _replace_rows(database, cursor, head, projection, folded.get(projection.name, {}))
+            except Exception as error:
+                if not failures.is_of_rows(error):
+                    raise
+                failed.add(projection.name)
         live = [projection for projection in projections if projection.name not in failed]
         for projection in live:
             _FORGET_FAULT.execute(cursor, database.dialect, {"of_stream": stream, "name": projection.name})
         going_live = {"of_stream": stream, "generation": head.generation + 1, "folded": " ".join(map(tag, live))}
         _GO_LIVE.execute(cursor, database.dialect, going_live)
+
+
+def _replace_rows(
+    database: Database, cursor: Cursor, head: Head, projection: Projection, rows: Mapping[Key, Any]
+) -> None:
+    _rows_of_stream(projection).execute(cursor, database.dialect, {"of_stream": head.stream})
+    change = Change(
+        projection=projection.name,
+        table=projection.table,
+        key=projection.key,
+        rows={key: as_columns(projection, key, row) for key, row in rows.items()},
+    )
+    write_rows(database, cursor, head.stream, head.generation + 1, change)
 
 
 def _rows_of_stream(projection: Projection) -> Statement:

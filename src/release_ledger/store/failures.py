@@ -59,6 +59,11 @@ def of(error: Exception) -> Failure:
     return Failure.UNAVAILABLE if isinstance(error, exc.TimeoutError) else Failure.OTHER
 
 
+def is_of_rows(error: Exception) -> bool:
+    """Whether the rows of a read model are to blame: the table, or something about a row."""
+    return of(error) in (Failure.BROKEN, Failure.OTHER)
+
+
 def _of_postgresql(error: psycopg.Error) -> Failure:
     state = error.sqlstate
     if state is None:

@@ -6,7 +6,8 @@ refuses are set aside for this stream in the same transaction; the events are re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -79,14 +80,12 @@ def _move_head(database: Database, cursor: Cursor, append: Append) -> None:
 
 
 def _write_carefully(database: Database, cursor: Cursor, append: Append, change: Change) -> Fault | None:
-    cursor.execute("SAVEPOINT projection")
     try:
-        write_rows(database, cursor, append.head.stream, append.head.generation, change)
+        with savepoint(cursor):
+            write_rows(database, cursor, append.head.stream, append.head.generation, change)
     except Exception as error:
-        if failures.of(error) not in (failures.Failure.BROKEN, failures.Failure.OTHER):
+        if not failures.is_of_rows(error):
             raise
-        cursor.execute("ROLLBACK TO SAVEPOINT projection")
-        cursor.execute("RELEASE SAVEPOINT projection")
         return Fault(
             projection=change.projection,
             stream=append.head.stream,
@@ -94,8 +93,21 @@ def _write_carefully(database: Database, cursor: Cursor, append: Append, change:
             error=f"{type(error).__name__}: {error}"[:2000].replace("\0", ""),
             set_aside_at=append.last.recorded_at,
         )
-    cursor.execute("RELEASE SAVEPOINT projection")
     return None
+
+
+@contextmanager
+def savepoint(cursor: Cursor) -> Iterator[None]:
+    """Where rows are refused, what was written inside is undone, and nothing else of the transaction."""
+    cursor.execute("SAVEPOINT projection")
+    try:
+        yield
+    except Exception as error:
+        if failures.is_of_rows(error):
+            cursor.execute("ROLLBACK TO SAVEPOINT projection")
+            cursor.execute("RELEASE SAVEPOINT projection")
+        raise
+    cursor.execute("RELEASE SAVEPOINT projection")
 
 
 def _set_aside(database: Database, cursor: Cursor, append: Append, faults: Sequence[Fault]) -> None:

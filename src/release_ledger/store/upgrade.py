@@ -88,13 +88,13 @@ def _refuse_newer(connection: Connection) -> None:
 def _alone(database: Database) -> Iterator[Connection]:
     """One connection in one transaction that no other upgrade runs beside.
 
-    It is not given back to the pool, whose connections commit each statement and wait less.
+    The transaction is begun by a statement, because the pool's connections commit each statement and have to be left
+    so: with another isolation level a connection goes back to the pool that keeps nothing of what is written to it.
     """
     with database.engine.connect() as connection:
+        connection.detach()  # nor does anybody else wait for as long
         if database.is_postgresql:
-            connection.execution_options(isolation_level="READ COMMITTED")
-        connection.detach()
-        if database.is_postgresql:
+            connection.exec_driver_sql("BEGIN")
             connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})

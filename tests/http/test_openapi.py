@@ -1,0 +1,193 @@
+"""`/openapi.json` and `/docs`: what is described is what there is, and it can be read without the internet."""
+
+import re
+from typing import Any, Final
+
+import pytest
+from flask import Flask
+from jsonschema import Draft4Validator
+from openapi_spec_validator import OpenAPIV30SpecValidator
+
+from .client import REPO, EnvironmentClient, Json, Service, commit_of, refused
+
+UNDESCRIBED: Final = {"/openapi.json", "/docs", "/docs/<name>"}
+METHODS: Final = {"get", "put", "post", "patch", "delete"}
+HERE: Final = "/api/releases/{project_name}/environments/{env_name}"
+CANDIDATE: Final = "/api/releases/{project_name}/releases/{release_candidate_version}"
+
+
+@pytest.fixture
+def described(service: Service) -> dict[str, Any]:
+    description: dict[str, Any] = service.stranger().get("/openapi.json").get_json()
+    return description
+
+
+def operations(described: Json) -> dict[tuple[str, str], dict[str, Any]]:
+    """Every operation of the description, by method and path."""
+    return {
+        (method, path): operation
+        for path, item in described["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    }
+
+
+def routes(app: Flask) -> set[tuple[str, str]]:
+    return {
+        (method.lower(), re.sub(r"<(\w+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if rule.rule not in UNDESCRIBED
+    }
+
+
+def test_the_description_is_valid(described: dict[str, Any]) -> None:
+    """It is OpenAPI, by the validator of its authors."""
+    assert list(OpenAPIV30SpecValidator(described).iter_errors()) == []
+
+
+def test_the_description_covers_every_route(service: Service, described: dict[str, Any]) -> None:
+    """Every route of the application is described, and nothing else."""
+    assert set(operations(described)) == routes(service.app)
+
+
+def test_every_operation_says_what_it_does_and_how_it_refuses(described: dict[str, Any]) -> None:
+    """A summary, a success, and the errors that it can answer, each in the shape of all errors."""
+    for (method, path), operation in operations(described).items():
+        statuses = set(operation["responses"]) - {"default"}
+        errors = {status for status in statuses if status >= "400"}
+
+        assert operation["summary"].strip(), f"{method} {path}"
+        assert statuses & {"200", "201"}, f"{method} {path}"
+        assert errors >= ({"503"} if path in ("/healthz", "/readyz") else {"401", "403", "503"}), f"{method} {path}"
+        for status in errors:
+            schema = operation["responses"][status]["content"]["application/json"]["schema"]
+            assert schema == {"$ref": "#/components/schemas/Error"}, f"{method} {path} {status}"
+
+
+def test_only_the_open_paths_are_described_as_open(described: dict[str, Any]) -> None:
+    """The description asks for a bearer token, and says where none is needed."""
+    scheme = described["components"]["securitySchemes"]["token"]
+    open_paths = {path for (_, path), operation in operations(described).items() if operation.get("security") == []}
+
+    assert (scheme["type"], scheme["scheme"], described["security"]) == ("http", "bearer", [{"token": []}])
+    assert open_paths == {"/healthz", "/readyz"}
+
+
+def test_no_schema_holds_what_only_python_understands(described: dict[str, Any]) -> None:
+    """Patterns are ECMA's: no `\\\\Z`, no `(?P<…>)`."""
+    patterns = re.findall(r'"pattern": "((?:[^"\\\\]|\\\\.)*)"', str(described).replace("'", '"'))
+
+    assert not [each for each in patterns if "\\\\Z" in each or "(?P" in each]
+
+
+def resolved(described: Json, schema: Any) -> Any:
+    """A schema with its references put in, and OpenAPI's `nullable` as JSON Schema says it."""
+    if isinstance(schema, list):
+        return [resolved(described, each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return resolved(described, described["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+    plain = {name: resolved(described, value) for name, value in schema.items() if name != "nullable"}
+    return {"anyOf": [plain, {"type": "null"}]} if schema.get("nullable") else plain
+
+
+STEPS: Final[list[tuple[str, str, Any, int]]] = [
+    (
+        "put",
+        "/api/releases/{project_name}",
+        {"repo": REPO, "build_workflow": {"kind": "http", "url": "https://b.example"}},
+        201,
+    ),
+    ("put", "/api/releases/{project_name}", {"repo": REPO}, 200),
+    ("get", "/api/releases/{project_name}", None, 200),
+    ("get", "/api/releases", None, 200),
+    ("put", HERE, {"deploy_workflow": {"kind": "github", "workflow": "d.yml", "ref": "main"}}, 201),
+    ("put", HERE, {}, 200),
+    ("get", HERE, None, 200),
+    ("get", f"{HERE}/rollback", None, 200),
+    ("post", CANDIDATE, {"repo": REPO, "commit": commit_of("A-rc1")}, 201),
+    ("post", CANDIDATE, {"repo": REPO, "commit": commit_of("B-rc1")}, 409),
+    ("post", f"{HERE}/deployments", {"release_candidate_version": "A-rc1"}, 201),
+    ("post", f"{HERE}/deployments", {"release_candidate_version": "A"}, 400),
+    ("post", f"{HERE}/rollback", None, 404),
+    (
+        "patch",
+        f"{HERE}/deployments",
+        {"release_candidate_version": "A-rc1", "status": "success", "external_url": "x:"},
+        200,
+    ),
+    ("post", f"{HERE}/rollback", {"to": "A-rc1"}, 201),
+    ("get", f"{HERE}/deployments", None, 200),
+    ("get", f"{HERE}/rollback", None, 200),
+    ("put", f"{HERE}/freeze", {"reason": "holidays", "until": "2999-01-01T00:00:00Z"}, 200),
+    ("post", f"{HERE}/deployments", {"release_candidate_version": "A-rc1"}, 400),
+    ("get", HERE, None, 200),
+    ("get", "/api/releases/{project_name}/environments", None, 200),
+    ("delete", f"{HERE}/freeze", None, 200),
+    ("get", CANDIDATE, None, 200),
+    ("get", "/api/releases/{project_name}/releases", None, 200),
+    ("get", "/healthz", None, 200),
+]
+
+
+def test_answers_are_as_described(service: Service, described: dict[str, Any]) -> None:
+    """Every answer of a scenario, successes and refusals, fits the schema that is described for its status."""
+    client, known = service.client("admin", email="dev@example.com"), operations(described)
+    names = {"project_name": "web", "env_name": "production", "release_candidate_version": "A-rc1"}
+
+    for method, path, body, status in STEPS:
+        answer = client.send(method.upper(), path.format(**names), body)
+
+        assert answer.status_code == status, f"{method} {path}: {answer.text}"
+        content = known[method, path]["responses"][str(status)].get("content", {})
+        schema = resolved(described, content.get("application/json", {}).get("schema", {}))
+        wrong = [error.message for error in Draft4Validator(schema).iter_errors(answer.get_json())]
+        assert not wrong, f"{method} {path}: {wrong}"
+
+
+def test_a_deployment_is_described_as_it_is(described: dict[str, Any], production: EnvironmentClient) -> None:
+    """Every key of a deployment is in its schema, but those that a later release adds."""
+    deployment = production.deploy("A-rc1")
+
+    properties = described["components"]["schemas"]["Deployment"]["properties"]
+
+    assert set(deployment) <= set(properties)
+
+
+def test_the_page_is_served_offline(service: Service) -> None:
+    """The page and all that it refers to come from here, and a policy keeps it so; no token is needed."""
+    page = service.stranger().get("/docs")
+    referred = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+
+    assert page.status_code == 200
+    assert page.content_type.startswith("text/html")
+    assert len(referred) >= 4
+    for reference in referred:
+        assert reference.startswith("/"), reference
+        assert not reference.startswith("//"), reference
+        assert service.stranger().get(reference).status_code == 200, reference
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert not re.search(r"https?:|\*|'unsafe-eval'|script-src[^;]*'unsafe-inline'", policy)
+
+
+def test_the_assets_fetch_nothing_from_elsewhere(service: Service) -> None:
+    """What the page starts asks only this server; the style sheet loads no font and no image from outside."""
+    start = service.stranger().get("/docs/docs.js").text
+    style = service.stranger().get("/docs/swagger-ui.css").text
+
+    assert not re.search(r"https?://", start)
+    assert "validatorUrl: null" in start
+    assert not re.search(r"@import|url\(\s*['\"]?(?:https?:)?//", style)
+
+
+@pytest.mark.parametrize(
+    "name", ["../app.py", "..%2Fapp.py", "%2e%2e/app.py", "index.html", "swagger-ui.js.map", "/etc/passwd"]
+)
+def test_nothing_else_is_served(service: Service, name: str) -> None:
+    """Only the page's own files are served."""
+    answer = service.stranger().get(f"/docs/{name}")
+
+    refused(answer, 404, "not_found")

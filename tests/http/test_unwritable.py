@@ -1,0 +1,195 @@
+"""The database full, locked or read-only: 503 with Retry-After, nothing half written, and all is well afterwards."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
+from werkzeug.test import TestResponse
+
+from .client import BOTH_DATABASES, REPO, EnvironmentClient, Service, commit_of, fine, refused
+
+Command = Callable[[EnvironmentClient], TestResponse]
+COMMANDS: Final[dict[str, Command]] = {
+    "project": lambda p: p.client.put("/api/releases/other", {"repo": REPO}),
+    "settings": lambda p: p.client.put(p.path, {"tier": "production"}),
+    "freeze": lambda p: p.client.put(f"{p.path}/freeze", {"reason": "holidays"}),
+    "cut": lambda p: p.client.post(f"{p.project_path}/releases/C-rc1", {"repo": REPO, "commit": commit_of("C-rc1")}),
+    "deploy": lambda p: p.client.post(p.deployments_path, {"release_candidate_version": "A-rc1", "force": True}),
+    "report": lambda p: p.client.patch(
+        p.deployments_path, {"release_candidate_version": "A-rc1", "status": "failure", "error_message": "x" * 10_000}
+    ),
+    "rollback": lambda p: p.client.post(f"{p.path}/rollback", {"force": True}),
+}
+
+
+@pytest.fixture
+def lived_in(production: EnvironmentClient) -> EnvironmentClient:
+    production.ran("A-rc1", "B-rc1")
+    return production
+
+
+@contextmanager
+def on_every_connection(engine: Engine, *pragmas: str) -> Iterator[None]:
+    """The application's own connections have these settings until the end."""
+
+    def configure(connection: Any, *_: object) -> None:
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    engine.dispose()
+    event.listen(engine, "connect", configure)
+    yield
+    event.remove(engine, "connect", configure)
+    engine.dispose()
+
+
+def contents(service: Service) -> dict[str, list[dict[str, Any]]]:
+    """Everything that the database holds, but the tokens' stream."""
+    tables = ("events", "streams", "projects", "release_candidates", "environments", "deployments", "projection_faults")
+    return {table: service.rows(f"select * from {table} order by 1, 2") for table in tables}
+
+
+def is_unavailable(answer: TestResponse) -> None:
+    refused(answer, 503, "ledger_unavailable", "The ledger cannot be written")
+    assert int(answer.headers["Retry-After"]) >= 1
+
+
+def works_again(production: EnvironmentClient) -> None:
+    for command in COMMANDS.values():
+        fine(command(production))
+
+
+def test_a_full_disk(service: Service, lived_in: EnvironmentClient) -> None:
+    """While nothing can be added, a command is 503 and leaves no trace, reading goes on, no projection is blamed."""
+    pages = service.rows("PRAGMA page_count")[0]["page_count"]
+    service.run("create table ballast (b blob)")
+    answers = {}
+
+    with on_every_connection(service.ledger.store.database.engine, f"max_page_count={pages + 1}"):
+        fill_up(service)
+        for name, command in COMMANDS.items():
+            known = contents(service)
+            answers[name] = command(lived_in)
+            # A small one may find room in a page that is half empty.
+            assert answers[name].status_code in (200, 201) or contents(service) == known
+        reading = lived_in.shown()
+
+    is_unavailable(answers["report"])
+    assert {each.status_code for each in answers.values()} <= {200, 201, 503}
+    assert service.faults() == set()
+    assert reading["name"] == "production"
+    works_again(lived_in)
+
+
+def fill_up(service: Service) -> None:
+    """Use every page that is free, so that the next row finds none."""
+    engine = service.ledger.store.database.engine
+    for size in (100_000, 4_000, 100, 1):
+        with engine.connect() as connection, suppress(OperationalError):
+            while True:
+                connection.execute(text("insert into ballast values (zeroblob(:size))"), {"size": size})
+
+
+def test_a_locked_file(service: Service, lived_in: EnvironmentClient) -> None:
+    """While another process holds the write lock, commands are 503 after a bounded wait, and reading goes on."""
+    known = contents(service)
+    url = service.ledger.store.database.url
+
+    impatient = on_every_connection(service.ledger.store.database.engine, "busy_timeout=20")
+    with impatient, create_engine(url, poolclass=NullPool).connect() as other:
+        other.exec_driver_sql("BEGIN IMMEDIATE")
+        answers = [command(lived_in) for command in COMMANDS.values()]
+        reading = lived_in.shown()
+        other.exec_driver_sql("ROLLBACK")
+
+    for answer in answers:
+        is_unavailable(answer)
+    assert reading["name"] == "production"
+    assert contents(service) == known
+    works_again(lived_in)
+
+
+def test_a_read_only_file(service: Service, lived_in: EnvironmentClient) -> None:
+    """A database that takes no writes still answers questions; commands are 503."""
+    known = contents(service)
+
+    with on_every_connection(service.ledger.store.database.engine, "query_only=on"):
+        answers = [command(lived_in) for command in COMMANDS.values()]
+        reading = lived_in.shown(), lived_in.preview()
+
+    for answer in answers:
+        is_unavailable(answer)
+    assert reading[1]["target"] == "A-rc1"
+    assert contents(service) == known
+    works_again(lived_in)
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_a_read_only_server(service: Service, lived_in: EnvironmentClient) -> None:
+    """A standby that was not promoted yet takes no writes: 503, until one does."""
+    known, database = contents(service), service.ledger.store.database
+
+    service.run(f"alter database {database.url.database} set default_transaction_read_only = on")
+    database.engine.dispose()
+    answers = [command(lived_in) for command in COMMANDS.values()]
+    reading = lived_in.shown()
+    with create_engine(database.url, poolclass=NullPool).connect() as other:
+        other.exec_driver_sql("set transaction read write")
+        other.exec_driver_sql(f"alter database {database.url.database} reset default_transaction_read_only")
+        other.commit()
+    database.engine.dispose()
+
+    for answer in answers:
+        is_unavailable(answer)
+    assert reading["name"] == "production"
+    assert contents(service) == known
+    works_again(lived_in)
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+def test_a_locked_table(service: Service, lived_in: EnvironmentClient) -> None:
+    """While somebody holds the events' table, commands are 503 after a bounded wait."""
+    known, database = contents(service), service.ledger.store.database
+    service.run(f"alter database {database.url.database} set lock_timeout = '50ms'")
+
+    with create_engine(database.url, poolclass=NullPool).begin() as other:
+        other.exec_driver_sql("lock table events in exclusive mode")
+        with short_of_patience(database.engine):
+            answers = [command(lived_in) for command in COMMANDS.values()]
+            reading = lived_in.shown()
+
+    for answer in answers:
+        is_unavailable(answer)
+    assert reading["name"] == "production"
+    assert contents(service) == known
+    works_again(lived_in)
+
+
+@contextmanager
+def short_of_patience(engine: Engine) -> Iterator[None]:
+    """The application's own connections wait 50 ms for a lock, not 5 s."""
+
+    def configure(connection: Any, *_: object) -> None:
+        connection.execute("set lock_timeout = '50ms'")
+
+    engine.dispose()
+    event.listen(engine, "connect", configure)
+    yield
+    event.remove(engine, "connect", configure)
+    engine.dispose()
+
+
+@BOTH_DATABASES
+def test_readiness_says_whether_it_can_be_asked(service: Service) -> None:
+    """`/readyz` is 503 for a database without the tables, in the contract's shape; `/healthz` goes on."""
+    stranger = service.stranger()
+    assert stranger.get("/readyz").status_code == 200
+
+    service.run("drop table alembic_version")
+
+    is_unavailable(stranger.get("/readyz"))
+    assert stranger.get("/healthz").status_code == 200

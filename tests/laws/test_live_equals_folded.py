@@ -1,0 +1,155 @@
+"""The live rows are a shortcut: whatever is asked of them is answered the same by folding the history."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from sqlalchemy import bindparam, select, update
+
+from release_ledger.ledger import Caller, Ledger
+from release_ledger.ledger.project_questions import Page
+from release_ledger.projection import Difference, environment_stream, mend, project_stream, verify
+from release_ledger.store import Params, Row, Statement, Store
+from release_ledger.store.schema import PEOPLE, STREAMS
+from tests.laws.histories import ENVIRONMENTS, STATUSES, UNKNOWN, VERSIONS, Step, begin, carry_out, histories, said
+
+PROJECTS = itertools.count(1)
+EMAIL = "dev@example.com"
+# What differs between two projects with the same history.
+OWN = {"id", "requested_at", "deploy_start_at", "deploy_end_at", "created_at", "frozen_at", "project_name", "name"}
+AN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_PEOPLE = Statement(select(PEOPLE.c.person_id).where(PEOPLE.c.email == bindparam("email")))
+_TAKE_OFF = Statement(update(STREAMS).where(STREAMS.c.stream == bindparam("of_stream")).values(folded=""))
+FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+
+
+class OneProject(Store):
+    """The store, as if there were only the streams of one project."""
+
+    def __init__(self, store: Store, project: str) -> None:
+        super().__init__(store.database)
+        self.streams = streams_of(project)
+
+    def read(self, statement: Statement, params: Params) -> list[Row]:
+        rows = super().read(statement, params)
+        return [row for row in rows if row.get("stream") in (None, *self.streams)]
+
+
+@pytest.fixture
+def ledger(upgraded_url: str) -> Iterator[Ledger]:
+    opened = Ledger.open(upgraded_url, pool_size=2)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def caller(ledger: Ledger) -> Caller:
+    """Somebody with an e-mail, so that answers look up people too."""
+    ledger.create_token("tester", role="admin", email=EMAIL, by=Caller(recorded_by="tests"))
+    person_id = ledger.store.read(_PEOPLE, {"email": EMAIL})[0]["person_id"]
+    return Caller(recorded_by="tester", person_id=person_id, email=EMAIL, request_id="r")
+
+
+@FEW
+@given(history=histories)
+def test_every_question_has_one_answer(ledger: Ledger, caller: Caller, history: list[Step]) -> None:
+    """Whatever happened, the live rows are those that the events fold into, and every question is answered the same
+    from live rows, from folded streams, and from rows that were folded anew."""
+    project = f"project-{next(PROJECTS)}"
+    begin(ledger, project, caller)
+    for step in history:
+        carry_out(ledger, project, step, caller)
+    live = answers(ledger, project)
+    assert differences(ledger, project) == {}
+
+    take_off(ledger, project)
+
+    assert answers(ledger, project) == live
+    put_on_again(ledger, project)
+    assert differences(ledger, project) == {}
+    assert answers(ledger, project) == live
+
+
+@FEW
+@given(history=histories)
+def test_commands_decide_the_same_without_live_rows(ledger: Ledger, caller: Caller, history: list[Step]) -> None:
+    """With its rows set aside, an environment is changed by every command as it would be with them; and when they are
+    folded anew they are complete."""
+    numbers = next(PROJECTS), next(PROJECTS)
+    live, aside = (f"project-{number}" for number in numbers)
+    begin(ledger, live, caller)
+    begin(ledger, aside, caller)
+    take_off(ledger, aside)
+
+    for step in history:
+        assert alike(carry_out(ledger, aside, step, caller)) == alike(carry_out(ledger, live, step, caller))
+
+    put_on_again(ledger, aside)
+    assert differences(ledger, aside) == {}
+    assert alike(answers(ledger, aside)) == alike(answers(ledger, live))
+
+
+def streams_of(project: str) -> list[str]:
+    return [project_stream(project), *(environment_stream(project, name) for name in ENVIRONMENTS)]
+
+
+def differences(ledger: Ledger, project: str) -> dict[str, list[Difference]]:
+    """What a verification of the project finds; it looks at each of its streams."""
+    found = dict(verify(OneProject(ledger.store, project)))
+    assert sorted(found) == sorted(streams_of(project))
+    return {stream: differences for stream, differences in found.items() if differences}
+
+
+def take_off(ledger: Ledger, project: str) -> None:
+    """From now on no row of the project counts as live."""
+    for stream in streams_of(project):
+        ledger.store.write(_TAKE_OFF, {"of_stream": stream})
+
+
+def put_on_again(ledger: Ledger, project: str) -> None:
+    for stream in streams_of(project):
+        mend(ledger.store, stream)
+
+
+def answers(ledger: Ledger, project: str) -> dict[str, Any]:
+    """Every question about a project, with its answer or refusal."""
+    asked: dict[str, Any] = {
+        "project": said(ledger.project, project),
+        "projects": ledger.projects([project]),
+        "environments": ledger.environments(project),
+        "candidates": [ledger.candidates(project, page=page, per_page=2) for page in (1, 2, 3)],
+        "candidate": [said(ledger.candidate, project, version) for version in (*VERSIONS, UNKNOWN)],
+    }
+    return asked | {name: of_environment(ledger, project, name) for name in ENVIRONMENTS}
+
+
+def of_environment(ledger: Ledger, project: str, name: str) -> dict[str, Any]:
+    pages = [ledger.deployments(project, name, page=page, per_page=4) for page in range(1, 5)]
+    filters = [(status, version) for status in (None, *STATUSES) for version in (None, VERSIONS[1])]
+    asked = ({}, {"strategy": "previous"}, {"strategy": "walk_back"}, *({"to": version} for version in VERSIONS))
+    return {
+        "itself": ledger.environment(project, name),
+        "pages": pages,
+        "one by one": [ledger.deployment(project, name, one["id"]) for one in pages[0].items],
+        "filtered": [
+            ledger.deployments(project, name, per_page=3, status=status, version=version) for status, version in filters
+        ],
+        "previews": [said(ledger.rollback_preview, project, name, **given_) for given_ in asked],
+    }
+
+
+def alike(answer: Any) -> Any:
+    """An answer without what is the project's own: ids, moments, names."""
+    if isinstance(answer, Page):
+        return alike(asdict(answer))
+    if isinstance(answer, dict):
+        return {key: (value is None) if key in OWN else alike(value) for key, value in answer.items()}
+    if isinstance(answer, list | tuple):
+        return [alike(one) for one in answer]
+    return "an id" if isinstance(answer, str) and AN_ID.fullmatch(answer) else answer
