@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,8 @@ DURABLE: Final = {
 }
 BLOCK: Final = bytes(8192)
 SYNCS: Final = 50
+KINDS: Final = ("postgresql", "sqlite")
+CONSOLE: Final = Console(stderr=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,26 +56,45 @@ THOROUGH: Final = Effort(rounds=5, seconds=4.0, deployments=100_000, samples=100
 QUICK: Final = Effort(rounds=3, seconds=1.0, deployments=10_000, samples=20)
 
 
-def measure_all(effort: Effort) -> tuple[list[Result], str]:
-    """Every measurement, and the version of the PostgreSQL."""
-    results = []
+def measure_all(effort: Effort) -> tuple[list[Result], list[str], str]:
+    """Every measurement; what failed, which stops no other; and the version of the PostgreSQL."""
+    results: list[Result] = []
+    failed: list[str] = []
+
+    def part(name: str, kind: str, measure: Callable[[str], list[Result]]) -> None:
+        CONSOLE.print(f"measuring {name}, {kind} …", end=" ", highlight=False)
+        started = time.monotonic()
+        try:
+            with _ledger(server, folder, kind) as url:
+                results.extend(measure(url))
+        except Exception as error:
+            failed.append(f"{name}, {kind}: {type(error).__name__}: {error}")
+        CONSOLE.print(f"{time.monotonic() - started:.0f} s", highlight=False)
+
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="release-ledger-bench-")))
         server = stack.enter_context(PostgresServer(settings=DURABLE))
         results.append(_measure_disk(folder))
-        for number, kind in enumerate(("postgresql", "sqlite")):
-            with _said(f"append, {kind}"), _ledger(server, folder, kind) as url:
-                processes = append.PROCESSES if number == 0 else 1
-                results += append.measure(url, processes=processes, rounds=effort.rounds, seconds=effort.seconds)
-        for kind in ("postgresql", "sqlite"):
-            with _said(f"HTTP, {kind}"), _ledger(server, folder, kind) as url:
-                results += measure_http(url, rounds=effort.rounds, seconds=effort.seconds)
-        for kind in ("postgresql", "sqlite"):
-            with _said(f"latency, {kind}"), _ledger(server, folder, kind) as url:
-                results += measure_latency(url, deployments=effort.deployments, samples=effort.samples)
-        with _said("start"), _ledger(server, folder, "postgresql") as url:
-            results.append(measure_start(url, rounds=effort.rounds))
-        return results, _version(server)
+        part(
+            "append",
+            "postgresql",
+            lambda url: append.measure(url, processes=append.PROCESSES, rounds=effort.rounds, seconds=effort.seconds),
+        )
+        part(
+            "append",
+            "sqlite",
+            lambda url: append.measure(url, processes=1, rounds=effort.rounds, seconds=effort.seconds),
+        )
+        for kind in KINDS:
+            part("HTTP", kind, lambda url: measure_http(url, rounds=effort.rounds, seconds=effort.seconds))
+        for kind in KINDS:
+            part(
+                "latency",
+                kind,
+                lambda url: measure_latency(url, deployments=effort.deployments, samples=effort.samples),
+            )
+        part("start", "postgresql", lambda url: [measure_start(url, rounds=effort.rounds)])
+        return results, failed, _version(server)
 
 
 @contextmanager
@@ -89,14 +110,6 @@ def _ledger(server: PostgresServer, folder: Path, kind: str) -> Iterator[str]:
             url = f"sqlite:///{own}/ledger.db"
             upgrade(url)
             yield url
-
-
-@contextmanager
-def _said(what: str) -> Iterator[None]:
-    console, started = Console(stderr=True), time.monotonic()
-    console.print(f"measuring {what} …", end=" ", highlight=False)
-    yield
-    console.print(f"{time.monotonic() - started:.0f} s", highlight=False)
 
 
 def _measure_disk(folder: Path) -> Result:
@@ -121,8 +134,10 @@ def _version(server: PostgresServer) -> str:
 @click.option("--quick", is_flag=True, help="Shorter rounds, 10,000 deployments: to see that it works.")
 def main(quick: bool) -> None:
     """Measure everything, and show it in one table."""
-    results, postgresql = measure_all(QUICK if quick else THOROUGH)
+    results, failed, postgresql = measure_all(QUICK if quick else THOROUGH)
     show(results, postgresql=postgresql)
+    if failed:
+        raise click.ClickException("not measured:\n" + "\n".join(failed))
 
 
 if __name__ == "__main__":

@@ -83,22 +83,7 @@ def create_app() -> Flask:
 
     @app.post("/<environment_name>/deployments")
     def create(environment_name: str) -> tuple[Response, int]:
-        body = request.get_json()
-        version, now = body["release_candidate_version"], datetime.now(UTC).isoformat()
-        row = dict.fromkeys(COLUMNS) | {
-            "id": str(uuid.uuid4()),
-            "kind": "deploy",
-            "status": "pending",
-            "environment_name": environment_name,
-            "release_candidate_version": version,
-            "release_version": version.rpartition("-rc")[0],
-            "commit_hash": "0123456789abcdef0123456789abcdef01234567",
-            "from_release_candidate_version": version,
-            "from_release_version": version.rpartition("-rc")[0],
-            "requested_at": now,
-            "actor": "person@example.com",
-            "recorded_by": "ci",
-        }
+        row = _new_row(environment_name, request.get_json()["release_candidate_version"])
         [(number,)] = execute(insert, tuple(row.values()))
         return jsonify(number=number, **row), 201
 
@@ -108,6 +93,24 @@ def create_app() -> Flask:
         return jsonify([dict(zip(("number", *COLUMNS), row, strict=True)) for row in rows])
 
     return app
+
+
+def _new_row(environment_name: str, version: str) -> dict[str, Any]:
+    release_version = version.rpartition("-rc")[0]
+    return dict.fromkeys(COLUMNS) | {
+        "id": str(uuid.uuid4()),
+        "kind": "deploy",
+        "status": "pending",
+        "environment_name": environment_name,
+        "release_candidate_version": version,
+        "release_version": release_version,
+        "commit_hash": "0123456789abcdef0123456789abcdef01234567",
+        "from_release_candidate_version": version,
+        "from_release_version": release_version,
+        "requested_at": datetime.now(UTC).isoformat(),
+        "actor": "person@example.com",
+        "recorded_by": "ci",
+    }
 
 
 def _executor(url: str) -> Execute:

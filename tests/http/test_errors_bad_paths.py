@@ -2,7 +2,7 @@
 
 import pytest
 
-from .client import REPO, Client, EnvironmentClient, Service, commit_of, fine, is_error, refused
+from .client import ON_BOTH_DATABASES, REPO, Client, EnvironmentClient, Service, commit_of, fine, is_error, refused
 
 NAMES_NONE_CAN_HAVE = [
     "",
@@ -85,6 +85,28 @@ def test_a_version_that_none_can_have(production: EnvironmentClient, service: Se
     assert (made.status_code, read.status_code) == (400, 400)
     assert is_error(made)
     assert service.event_count() == known
+
+
+@ON_BOTH_DATABASES
+@pytest.mark.parametrize("name", ["a%00b", "%00", "%FF", "a%EF%BF%BFb", "%F4%8F%BF%BF"])
+def test_what_a_database_would_choke_on(lasting_service: Service, name: str) -> None:
+    """No name, id, version or filter reaches a database that cannot hold it."""
+    production = lasting_service.environment()
+    paths = [
+        f"/api/releases/{name}",
+        f"/api/releases/{name}/releases",
+        f"{production.project_path}/releases/{name}-rc1",
+        f"{production.project_path}/environments/{name}",
+        f"{production.project_path}/environments/{name}/rollback",
+        f"{production.deployments_path}/{name}",
+    ]
+
+    answers = [production.client.get(path) for path in paths]
+    answers.append(production.client.delete(f"{production.project_path}/environments/{name}/freeze"))
+    filtered = production.client.get(f"{production.deployments_path}?release_candidate_version={name}-rc1")
+
+    assert {answer.status_code for answer in answers} <= {400, 404}
+    assert filtered.status_code in (200, 400)
 
 
 def test_names_as_long_as_they_may_be(admin: Client) -> None:

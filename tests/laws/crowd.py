@@ -23,7 +23,7 @@ class Asked:
     method: str
     path: str
     status: int
-    body: dict[str, Any]
+    body: Any
     etag: str | None
 
 

@@ -19,6 +19,7 @@ from tests.support.command_line import CommandLine
 from tests.support.server import LiveServer
 
 WRITERS, PAIRS, WORKERS = 20, 8, 4
+BOUND_S, QUIET_S = 0.3, 5  # the bound of this test; what a busy machine may add
 BY = Caller(recorded_by="tests", request_id="rival")
 on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 
@@ -80,6 +81,8 @@ def test_rollbacks_in_the_crowd_cancel_and_deploy_in_one_piece(
     refused = [one for one in asked if one.status not in (200, 201)]
     assert {(one.status, one.body["code"]) for one in refused} <= {(404, "no_rollback_target")}
     assert any(one.path.endswith("/rollback") and one.status == 201 for one in asked)
+    for name in ("e0", "e1"):
+        assert running_and_newest_success(server.url, token, name)
     assert_recorded_once(store, asked)
     assert_whole(store)
     assert verified_by_command(server, tmp_path)
@@ -94,7 +97,7 @@ def test_a_command_that_is_always_overtaken_is_refused_after_a_while(
     begin(rival)
     overtaken = Overtaken(upgraded_url, rival)
     token = rival.create_token("ci", role="deploy", by=BY)
-    monkeypatch.setattr(recording, "DECIDE_AGAIN_S", 0.3)
+    monkeypatch.setattr(recording, "DECIDE_AGAIN_S", BOUND_S)
     before = rival.deployments(PROJECT, "e0")
 
     replies, took_s = [], []
@@ -116,7 +119,7 @@ def test_a_command_that_is_always_overtaken_is_refused_after_a_while(
     assert [reply.status_code for reply in replies] == [503, 503, 201]
     assert replies[0].get_json() == {"error": "The ledger cannot be written", "code": "ledger_unavailable"}
     assert replies[0].headers["Retry-After"] == "1"
-    assert min(took_s[:2]) >= 0.3 > 0
+    assert all(BOUND_S <= took < 10 * BOUND_S + QUIET_S for took in took_s[:2])
     assert "victim None" not in by_request(store)
     assert len(by_request(store)["victim 3"]) == 1
     assert_whole(store)
@@ -129,8 +132,8 @@ class Overtaken(Store):
 
     def __init__(self, url: str, rival: Ledger) -> None:
         super().__init__(Database(url, pool_size=1))
-        self.rival, self.turns = rival, None if rival else 0
-        self.stuck_after_s = 0
+        self.rival, self.stuck_after_s = rival, 0
+        self.turns: int | None = None
 
     def append(self, append: Append) -> list[int]:
         if append.head.stream == f"environment/{PROJECT}/e0" and self.turns != 0:
@@ -182,8 +185,15 @@ def assert_recorded_once(store: Store, asked: list[Asked]) -> None:
     assert {event.TOPIC for event in others} <= configured
 
 
+def running_and_newest_success(url: str, token: str, name: str) -> bool:
+    """Whether what an environment says it runs is the newest success of its list."""
+    client = Client(url, token)
+    with client.session:
+        running = client.call("GET", f"/environments/{name}").body["running"]
+        listed = client.call("GET", f"/environments/{name}/deployments?status=success&per_page=1").body
+    return [running] == list(listed)
+
+
 def verified_by_command(server: LiveServer, folder: Path) -> bool:
     """Whether `release-ledger projections verify` finds nothing either."""
-    ran = CommandLine(folder, server.database_url)("projections", "verify")
-    assert "no differences" in ran.out, ran
-    return ran.code == 0
+    return CommandLine(folder, server.database_url)("projections", "verify").code == 0

@@ -168,7 +168,8 @@ def test_no_answer_within_the_bound(store: Store, upgraded_url: str, monkeypatch
 def test_a_connection_that_the_server_ended(store: Store, other_store: Store) -> None:
     """For real: the server closes our pooled connections, and the next append goes through on a new one."""
     made = append_of(store, requested(1))
-    run(other_store, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    ours = "datname = current_database() AND pid <> pg_backend_pid()"
+    run(other_store, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}")
 
     positions = store.append(made)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .backup import backup
 from .environments import environment
 from .projections import projections
 from .projects import project
@@ -23,7 +24,7 @@ def main() -> None:
     """
 
 
-for command in (serve, upgrade, token, project, environment, projections):
+for command in (serve, upgrade, token, project, environment, projections, backup):
     main.add_command(command)
 
 __all__ = ["main"]
