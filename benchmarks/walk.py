@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, NamedTuple, cast
 
-from release_ledger import decide
+from release_ledger import decide, reporting
 from release_ledger.deployment import TERMINAL, Deployment
 from release_ledger.environment import TIERS, Environment, Settings
 from release_ledger.errors import Refusal
@@ -156,7 +156,7 @@ class Walk:
     ) -> Decided:
         target = named or self._meant(version)
         went_wrong = status in ("failure", "error")
-        command = decide.ReportStatus(
+        command = reporting.ReportStatus(
             deployment_id=id_at(self._rng, now),
             id=named["id"] if named else None,
             status=status,
@@ -165,7 +165,9 @@ class Walk:
             external_url=self._sometimes(f"https://ci.example.com/runs/{self._rng.randrange(10**9)}", 0.4),
         )
         older = self._history(target["number"]) if target else iter(())
-        return Decided(decide.report(self._state, self._candidates[version], target, command, now, older), occurred_at)
+        return Decided(
+            reporting.report(self._state, self._candidates[version], target, command, now, older), occurred_at
+        )
 
     def _roll_back(self, now: str) -> Decided:
         kind = self._rng.choice((None, *STRATEGIES, "to"))

@@ -24,7 +24,9 @@ def blocks(kind: str) -> list[str]:
 
 def run(script: str, server: LiveServer, **more: str) -> subprocess.CompletedProcess[str]:
     """A shell in the checkout, with the ledger's address in the place of the one in the text."""
-    environ = os.environ | {"TOKEN": server.token or "", "RELEASE_LEDGER_DATABASE_URL": server.database_url or ""} | more
+    environ = (
+        os.environ | {"TOKEN": server.token or "", "RELEASE_LEDGER_DATABASE_URL": server.database_url or ""} | more
+    )
     script = script.replace("http://127.0.0.1:8000", server.url)
     script = script.replace("replay_git_history.py", f"replay_git_history.py --url {server.url} --limit 3")
     return subprocess.run(

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from .deployment import TERMINAL, Deployment, Report, begins_again, changes, is_late, with_report
-from .environment import UNFINISHED_LIMIT, Environment, Settings, ref_of
+from .deployment import Deployment
+from .environment import UNFINISHED_LIMIT, Environment, Settings
 from .errors import EnvironmentFrozen, InvalidRequest, NoRollbackTarget, ReleaseCandidateNotReady, TooManyUnfinished
 from .events import (
     DeploymentCanceled,
-    DeploymentGivenUp,
-    DeploymentReported,
     DeploymentRequested,
     EnvironmentConfigured,
     EnvironmentEvent,
@@ -37,18 +35,6 @@ class RequestDeployment:
     deployment_id: str
     force: bool = False
     reason: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReportStatus:
-    """What CI says of a deployment; `id` None: the rules find which one is meant."""
-
-    deployment_id: str
-    id: str | None
-    status: str
-    occurred_at: str | None = None
-    error_message: str | None = None
-    external_url: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,86 +80,8 @@ def request_deployment(state: Environment, candidate: Candidate, command: Reques
     if len(state.unfinished) >= UNFINISHED_LIMIT:
         raise TooManyUnfinished(limit=UNFINISHED_LIMIT)
     broke = state.freeze_at(now) is not None
-    requested = _requested(state, candidate, command.deployment_id, "deploy", command.force, broke, command.reason)
-    return (requested,)
-
-
-def report(
-    state: Environment,
-    candidate: Candidate,
-    target: Deployment | None,
-    command: ReportStatus,
-    now: str,
-    history: Iterable[Deployment],
-) -> Events:
-    """CI tells how a deployment stands. Never refused by a rule: it reports what happened.
-
-    `target` is the deployment meant (named by id, else the newest unfinished one of the version, else its newest).
-    """
-    said = Report(
-        status=command.status,
-        at=min(command.occurred_at or now, now),
-        timed=command.occurred_at is not None and command.occurred_at <= now,
-        error_message=command.error_message,
-        external_url=command.external_url,
-    )
-    if target is None or (command.id is None and begins_again(target, said)):
-        return _observed(state, candidate, command, said)
-    after = with_report(target, said)
-    if not changes(target, after, said):
-        return ()
-    running = state.running is not None and state.running.number == target["number"]
-    fallback = None
-    if running and after["status"] != "success":
-        earlier = (d for d in history if d["number"] < target["number"] and d["status"] == "success")
-        fallback = next((asdict(ref_of(deployment)) for deployment in earlier), None)
-    reported = DeploymentReported(
-        number=target["number"],
-        deployment_id=target["id"],
-        release_candidate_version=target["release_candidate_version"],
-        commit=target["commit"],
-        kind=_kind(target["kind"]),
-        status=command.status,
-        outcome=after["status"],
-        late=is_late(target, command.status),
-        error_message=command.error_message,
-        external_url=command.external_url,
-        falls_back_to=fallback,
-    )
-    resumed = bool(target["finished"]) and not after["finished"]
-    return (*_room_for_one_more(state, resumed), reported)
-
-
-def _observed(state: Environment, candidate: Candidate, command: ReportStatus, said: Report) -> Events:
-    """A deployment that nobody asked the ledger for, seen in a report."""
-    requested = _requested(state, candidate, command.deployment_id, "observed")
-    reported = DeploymentReported(
-        number=requested.number,
-        deployment_id=command.deployment_id,
-        release_candidate_version=candidate["release_candidate_version"],
-        commit=candidate["commit"],
-        kind="observed",
-        status=said["status"],
-        outcome=said["status"],
-        error_message=command.error_message,
-        external_url=command.external_url,
-    )
-    return (*_room_for_one_more(state, said["status"] not in TERMINAL), requested, reported)
-
-
-def _room_for_one_more(state: Environment, needed: bool) -> Events:
-    """A report is never refused: the oldest unfinished deployment is given up where there is no room."""
-    if not needed or len(state.unfinished) < UNFINISHED_LIMIT:
-        return ()
-    oldest = state.unfinished[0]
-    return (
-        DeploymentGivenUp(
-            number=oldest.number,
-            deployment_id=oldest.id,
-            release_candidate_version=oldest.release_candidate_version,
-            error_message=f"Given up: {UNFINISHED_LIMIT} newer deployments are unfinished. A report resumes it.",
-        ),
-    )
+    deployment = requested(state, candidate, command.deployment_id, "deploy", command.force, broke, command.reason)
+    return (deployment,)
 
 
 def choice(state: Environment, history: Iterable[Deployment], success: Deployment | None, command: RollBack) -> Choice:
@@ -210,10 +118,10 @@ def roll_back(
         created_at=target["candidate_cut_at"],
     )
     broke = state.freeze_at(now) is not None
-    requested = _requested(
+    deployment = requested(
         state, candidate, command.deployment_id, "rollback", command.force, broke, command.reason, chosen
     )
-    return (*canceled, requested)
+    return (*canceled, deployment)
 
 
 def _refuse_if_frozen(state: Environment, force: bool, now: str) -> None:
@@ -228,7 +136,7 @@ def _refuse_if_frozen(state: Environment, force: bool, now: str) -> None:
         )
 
 
-def _requested(
+def requested(
     state: Environment,
     candidate: Candidate,
     deployment_id: str,
@@ -255,7 +163,3 @@ def _requested(
         explanation=chosen.explanation if chosen else None,
         leaves=list(chosen.leaves) if chosen else None,
     )
-
-
-def _kind(text: str) -> Kind:
-    return "rollback" if text == "rollback" else "observed" if text == "observed" else "deploy"

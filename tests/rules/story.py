@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
-from release_ledger import decide
+from release_ledger import decide, reporting
 from release_ledger.deployment import Deployment
 from release_ledger.environment import Environment, Settings
 from release_ledger.events import DeploymentGivenUp, EnvironmentEvent, stamp
@@ -105,7 +105,7 @@ class Story:
         external_url: str | None = None,
     ) -> list[EnvironmentEvent]:
         """A PATCH: the events that it recorded."""
-        command = decide.ReportStatus(
+        command = reporting.ReportStatus(
             deployment_id=self._next_id(),
             id=id,
             status=status,
@@ -116,7 +116,7 @@ class Story:
         target = self.meant(version, id)
         older = (row for row in self.rows if target is not None and row["number"] < target["number"])
         return self._record(
-            lambda now: decide.report(self.state, candidate(version), target, command, now, older), occurred_at
+            lambda now: reporting.report(self.state, candidate(version), target, command, now, older), occurred_at
         )
 
     def meant(self, version: str, deployment_id: str | None) -> Deployment | None:

@@ -17,7 +17,7 @@ SAYS_NOTHING: Final = ("manager", "helper", "util", "handler", "processor")
 
 PACKAGE: Final = "release_ledger"
 WORDS: Final = frozenset({"errors", "events", "versions"})
-RULES: Final = frozenset({"environment", "project", "access", "deployment", "decide", "rollback"})
+RULES: Final = frozenset({"environment", "project", "access", "deployment", "decide", "reporting", "rollback"})
 ENGINE: Final = WORDS | RULES | {"store", "projection"}
 INSIDE: Final = ENGINE | {"projections", "ledger", "settings", "testing"}
 OUTSIDE: Final = INSIDE | {"log", "github", "worker"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .. import decide
+from .. import decide, reporting
 from ..deployment import Deployment
 from ..environment import Settings
 from ..errors import DeploymentNotFound, EnvironmentFrozen, InvalidRequest
@@ -95,7 +95,7 @@ class EnvironmentCommands(EnvironmentQuestions):
         by: Caller,
     ) -> tuple[Answer, int]:
         """Record what CI says of a deployment; the deployment as it is after it. Never refused by a rule."""
-        command = decide.ReportStatus(
+        command = reporting.ReportStatus(
             deployment_id=new_id(),
             id=id,
             status=status,
@@ -109,7 +109,7 @@ class EnvironmentCommands(EnvironmentQuestions):
             if id is not None:
                 target = named(target, release_candidate_version)
             older = view.history(before=target["number"]) if target else ()
-            return decide.report(state, candidate, target, command, now, older)
+            return reporting.report(state, candidate, target, command, now, older)
 
         return self._on_deployment(
             by,

@@ -1,0 +1,115 @@
+"""The decision on a report: CI tells how a deployment stands, and it is never refused by a rule.
+
+Pure, like `decide`. Sources: "Which deployment a PATCH means" and what follows, in section 3 of the HTTP contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .decide import Events, requested
+from .deployment import TERMINAL, Deployment, Report, begins_again, changes, is_late, with_report
+from .environment import UNFINISHED_LIMIT, Environment, ref_of
+from .events import DeploymentGivenUp, DeploymentReported, Kind
+from .project import Candidate
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportStatus:
+    """What CI says of a deployment; `id` None: the rules find which one is meant."""
+
+    deployment_id: str
+    id: str | None
+    status: str
+    occurred_at: str | None = None
+    error_message: str | None = None
+    external_url: str | None = None
+
+
+def report(
+    state: Environment,
+    candidate: Candidate,
+    target: Deployment | None,
+    command: ReportStatus,
+    now: str,
+    history: Iterable[Deployment],
+) -> Events:
+    """CI tells how a deployment stands. Never refused by a rule: it reports what happened.
+
+    `target` is the deployment meant (named by id, else the newest unfinished one of the version, else its newest).
+    """
+    said = Report(
+        status=command.status,
+        at=min(command.occurred_at or now, now),
+        timed=command.occurred_at is not None and command.occurred_at <= now,
+        error_message=command.error_message,
+        external_url=command.external_url,
+    )
+    if target is None or (command.id is None and begins_again(target, said)):
+        return _observed(state, candidate, command, said)
+    after = with_report(target, said)
+    if not changes(target, after, said):
+        return ()
+    reported = DeploymentReported(
+        number=target["number"],
+        deployment_id=target["id"],
+        release_candidate_version=target["release_candidate_version"],
+        commit=target["commit"],
+        kind=_kind(target["kind"]),
+        status=command.status,
+        outcome=after["status"],
+        late=is_late(target, command.status),
+        error_message=command.error_message,
+        external_url=command.external_url,
+        falls_back_to=_fallback(state, target, after, history),
+    )
+    resumed = bool(target["finished"]) and not after["finished"]
+    return (*_room_for_one_more(state, resumed), reported)
+
+
+def _fallback(
+    state: Environment, target: Deployment, after: Deployment, history: Iterable[Deployment]
+) -> dict[str, Any] | None:
+    """What the environment runs when the report takes the success from the running deployment."""
+    if state.running is None or state.running.number != target["number"] or after["status"] == "success":
+        return None
+    earlier = (d for d in history if d["number"] < target["number"] and d["status"] == "success")
+    return next((asdict(ref_of(deployment)) for deployment in earlier), None)
+
+
+def _observed(state: Environment, candidate: Candidate, command: ReportStatus, said: Report) -> Events:
+    """A deployment that nobody asked the ledger for, seen in a report."""
+    deployment = requested(state, candidate, command.deployment_id, "observed")
+    reported = DeploymentReported(
+        number=deployment.number,
+        deployment_id=command.deployment_id,
+        release_candidate_version=candidate["release_candidate_version"],
+        commit=candidate["commit"],
+        kind="observed",
+        status=said["status"],
+        outcome=said["status"],
+        error_message=command.error_message,
+        external_url=command.external_url,
+    )
+    return (*_room_for_one_more(state, said["status"] not in TERMINAL), deployment, reported)
+
+
+def _room_for_one_more(state: Environment, needed: bool) -> Events:
+    """A report is never refused: the oldest unfinished deployment is given up where there is no room."""
+    if not needed or len(state.unfinished) < UNFINISHED_LIMIT:
+        return ()
+    oldest = state.unfinished[0]
+    return (
+        DeploymentGivenUp(
+            number=oldest.number,
+            deployment_id=oldest.id,
+            release_candidate_version=oldest.release_candidate_version,
+            error_message=f"Given up: {UNFINISHED_LIMIT} newer deployments are unfinished. A report resumes it.",
+        ),
+    )
+
+
+def _kind(text: str) -> Kind:
+    return "rollback" if text == "rollback" else "observed" if text == "observed" else "deploy"
