@@ -109,7 +109,7 @@ def test_after_any_reports_every_question_has_an_answer(production: EnvironmentC
     )
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(raw=st.binary(max_size=60))
 def test_any_bytes_are_refused_or_answered(production: EnvironmentClient, raw: bytes) -> None:
     """What is no JSON at all is a 400, at any endpoint, and no 5xx."""

@@ -85,10 +85,31 @@ def test_a_full_disk(service: Service, lived_in: EnvironmentClient) -> None:
     works_again(lived_in)
 
 
+def test_a_disk_that_is_full_half_way(service: Service, lived_in: EnvironmentClient) -> None:
+    """Room for the events and not for the rows: 503, nothing is kept, no projection is blamed; then it is taken."""
+    pages = service.rows("PRAGMA page_count")[0]["page_count"]
+    service.run("create table ballast (b blob)")
+    refusals = 0
+
+    with on_every_connection(service.ledger.store.database.engine, f"max_page_count={pages + 40}"):
+        fill_up(service)
+        known, answer = contents(service), COMMANDS["report"](lived_in)
+        while answer.status_code != 200:
+            refusals += 1
+            is_unavailable(answer)
+            assert contents(service) == known
+            service.run("delete from ballast where rowid = (select min(rowid) from ballast)")
+            answer = COMMANDS["report"](lived_in)
+
+    assert refusals > 3
+    assert service.faults() == set()
+    assert lived_in.deployments()[1]["error_message"] == "x" * 10_000
+
+
 def fill_up(service: Service) -> None:
     """Use every page that is free, so that the next row finds none."""
     engine = service.ledger.store.database.engine
-    for size in (100_000, 4_000, 100, 1):
+    for size in (4_000, 100, 1):
         with engine.connect() as connection, suppress(OperationalError):
             while True:
                 connection.execute(text("insert into ballast values (zeroblob(:size))"), {"size": size})

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.laws.api_calls import commit_of, moment_of_now
 from tests.laws.compared_api import TO_BE_BUILT, ComparedApi
 from tests.laws.contract_model import RANKS, TERMINAL
-from tests.laws.environment_model import REPO
+from tests.laws.environment_model import REPO, UNFINISHED_LIMIT
 
 # The first is used the most: a short run must reach long histories of one environment too.
 ENVIRONMENTS = {"production": "walk_back", "staging": "previous", "development": "previous"}
@@ -73,14 +73,26 @@ class ApiMachine(RuleBasedStateMachine):
         self.api.deploy(name, version, force=force, reason=reason)
         self.touched = name
 
-    @rule(name=names, several=st.lists(versions, min_size=2, max_size=4))
-    def report_a_crowd(self, name: str, several: list[str]) -> None:
-        """More unfinished deployments than there is room for: the oldest are given up, and may be heard of again."""
-        for version in several:
-            self.api.deploy(name, version, force=True)
-            self.api.report(name, version, "success", at=MOMENTS[3])
-            self.api.report(name, version, "in_progress")
+    @rule(name=names, lone=versions, other=versions)
+    def report_more_than_there_is_room_for(self, name: str, lone: str, other: str) -> None:
+        """One finished version is seen running again while the others fill the environment: the oldest is given up."""
+        for deployment in self.api.environments[name].unfinished:
+            if deployment.version == lone:
+                self.api.report(name, lone, "success", named=deployment.id)
+        for _ in range(UNFINISHED_LIMIT):
+            self.api.deploy(name, other, force=True)
+            self.api.report(name, other, "in_progress")
+        self.api.report(name, lone, "in_progress")
         self.touched = name
+
+    @rule(name=names, status=statuses, at=st.sampled_from((None, MOMENTS[1])))
+    def report_what_was_given_up(self, name: str, status: str, at: str | None) -> None:
+        for deployment in self.api.environments[name].newest_first:
+            if deployment.ending is not None and deployment.ending.by == "ledger" and deployment.decided is None:
+                self.api.report(name, deployment.version, "canceling", at=at, named=deployment.id)
+                self.api.report(name, deployment.version, status, at=at, named=deployment.id)
+                self.touched = name
+                return
 
     @rule(name=names, version=versions, status=statuses)
     def report(self, name: str, version: str, status: str) -> None:

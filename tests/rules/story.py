@@ -114,9 +114,8 @@ class Story:
             external_url=external_url,
         )
         target = self.meant(version, id)
-        older = (row for row in self.rows if target is not None and row["number"] < target["number"])
         return self._record(
-            lambda now: reporting.report(self.state, candidate(version), target, command, now, older), occurred_at
+            lambda now: reporting.report(self.state, candidate(version), target, command, now, self.rows), occurred_at
         )
 
     def meant(self, version: str, deployment_id: str | None) -> Deployment | None:

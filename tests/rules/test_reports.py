@@ -54,6 +54,17 @@ def test_a_report_from_the_future_happened_when_it_arrived() -> None:
     assert production.rows[0]["status"] == "failure"
 
 
+def test_a_report_of_the_very_moment_of_its_arrival_is_taken_at_its_word() -> None:
+    """Only a later time is doubted: a second success, at a time that CI gave, is when the deployment ended."""
+    production = given(deployed("A"))
+    production.report("A", "success")
+    arrival = production.now
+
+    production.report("A", "success", occurred_at=arrival)
+
+    assert production.rows[0]["deploy_end_at"] == arrival
+
+
 def test_a_report_that_arrives_late_does_not_turn_a_deployment_back() -> None:
     """The newest unfinished report by time decides, not the one that arrived last."""
     production = given(deployed("A"))

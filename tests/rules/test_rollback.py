@@ -223,6 +223,11 @@ def test_the_choice_of_walk_back_is_explained_deployment_by_deployment() -> None
         "It is the running version.",
         "It is the newest success of a version that is neither running nor was left.",
     ]
+    after_a_failure = given(A, failed("B"), C).preview("walk_back")
+    assert [one.why for one in after_a_failure.considered][:2] == [
+        "It is the running version.",
+        "Its status is failure.",
+    ]
     failing = given(A, B, failed("C"))
     assert failing.preview("walk_back").explanation == (
         "B is the running version, and the newest deployment is not a success."
