@@ -66,4 +66,4 @@ lock: install ## Write requirements.lock from setup.cfg; UPGRADE=--upgrade takes
 .PHONY: clean
 clean: ## Remove what was built; your ledger's data stays
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find src projections tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src projections tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, SmallInteger, Text
+from sqlalchemy import BigInteger, Column, Index, SmallInteger, Text, text
 
 from release_ledger.deployment import Deployment, Report, ended, with_report
 from release_ledger.events import DeploymentCanceled, DeploymentGivenUp, DeploymentReported, DeploymentRequested
@@ -48,7 +48,16 @@ class Deployments(Projection):
         indexes=[
             Index("deployments_by_id", "stream", "generation", "id"),
             Index("deployments_by_status", "stream", "generation", "status", "number"),
-            Index("deployments_by_version", "stream", "generation", "release_candidate_version", "finished", "number"),
+            Index("deployments_by_version", "stream", "generation", "release_candidate_version", "number"),
+            Index(
+                "deployments_unfinished",
+                "stream",
+                "generation",
+                "release_candidate_version",
+                "number",
+                postgresql_where=text("finished = 0"),
+                sqlite_where=text("finished = 0"),
+            ),
         ],
     )
 

@@ -10,12 +10,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
 from benchmarks import append, history, result
 from benchmarks.http import measure_http
 from benchmarks.latency import measure_latency
 from benchmarks.serving import measure_start
-from click.testing import CliRunner
-
 from release_ledger.deployment import STATUSES
 from release_ledger.environment import UNFINISHED_LIMIT, Settings
 from release_ledger.events import TOPICS, AccessEvent

@@ -34,8 +34,9 @@ COMMANDS = dict(commands(main))
 
 
 def test_the_commands_are_those_of_the_contract() -> None:
-    """As far as they exist: workers, history, audit and backup come later."""
+    """As far as they exist: workers, history and audit come later."""
     assert sorted(COMMANDS) == [
+        "backup",
         "environment create",
         "environment freeze",
         "environment unfreeze",

@@ -13,7 +13,6 @@ from release_ledger.projection import environment_stream, fold_live
 from release_ledger.store import Append, Head, Row, Store
 from release_ledger.store.append import chained, next_moment
 from release_ledger.store.codec import encode
-from release_ledger.store.statement import rows_of
 from release_ledger.store.store import head_of
 
 PRODUCTION: Final = environment_stream("shop", "production")
@@ -87,7 +86,8 @@ def run(store: Store, *statements: str) -> list[Row]:
     with store.database.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
-        return rows_of(cursor)
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
 
 
 def stored(store: Store) -> dict[str, list[Any]]:

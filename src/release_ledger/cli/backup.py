@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import click
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy.engine import make_url
 
@@ -15,7 +16,7 @@ from .opening import open_ledger
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path))
 def backup(file: Path) -> None:
     """Copy the ledger to FILE, as of one moment, while writes go on.
 
@@ -34,7 +35,8 @@ def backup(file: Path) -> None:
         TextColumn("{task.completed}/{task.total} pages"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, transient=True, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("copy", total=None)
         try:
             backup_sqlite(source, file, lambda done, total: bar.update(task, completed=done, total=total))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Table, and_, literal, select
+from sqlalchemy import ColumnElement, and_, literal, select
 from sqlalchemy.sql.elements import Label
 from sqlalchemy.sql.selectable import FromClause
 
@@ -85,6 +85,6 @@ def picked(row: Row, prefix: str) -> Row:
     return {name[start:]: value for name, value in row.items() if name.startswith(f"{prefix}_")}
 
 
-def belongs(table: Table, head: FromClause) -> ColumnElement[bool]:
+def belongs(table: FromClause, head: FromClause) -> ColumnElement[bool]:
     """The condition that rows are of this stream and of its live generation."""
     return and_(table.c.stream == head.c.stream, table.c.generation == head.c.generation)

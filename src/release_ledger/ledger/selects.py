@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, select, true
+from sqlalchemy.sql.selectable import FromClause
 
 from ..projection import ACCESS, own_columns
 from ..projections.deployments import Deployments
@@ -69,13 +70,11 @@ DEPLOYMENT = Statement(
 )
 
 
-def _page(condition: Any) -> Statement:
+def _page(rows: FromClause, condition: ColumnElement[bool]) -> Statement:
     return Statement(
         select(*_DEPLOYMENT_COLUMNS, E.c.deployments.label("environment_deployments"))
         .select_from(
-            _HEAD.outerjoin(E, belongs(E, _HEAD))
-            .outerjoin(D, belongs(D, _HEAD) & condition)
-            .outerjoin(_ACTOR, _ACTOR.c.person_id == D.c.person_id)
+            rows.outerjoin(D, belongs(D, _HEAD) & condition).outerjoin(_ACTOR, _ACTOR.c.person_id == D.c.person_id)
         )
         .where(_OF_STREAM)
         .order_by(D.c.number.desc())
@@ -83,28 +82,27 @@ def _page(condition: Any) -> Statement:
 
 
 def _filtered(*names: str) -> Statement:
-    of_page = D.alias("of_page")
-    numbers = (
+    # The numbers of the page come first, from an index: asked per row they would cost the whole stream.
+    head, of_page = STREAMS.alias("of_page_head"), D.alias("of_page_row")
+    page = (
         select(of_page.c.number)
-        .where(
-            of_page.c.stream == _HEAD.c.stream,
-            of_page.c.generation == _HEAD.c.generation,
-            *(of_page.c[name] == bindparam(name) for name in names),
-        )
+        .select_from(head.join(of_page, belongs(of_page, head)))
+        .where(head.c.stream == bindparam("stream"), *(of_page.c[name] == bindparam(name) for name in names))
         .order_by(of_page.c.number.desc())
         .limit(bindparam("one_more"))
         .offset(bindparam("skipped"))
-        .correlate(_HEAD)
+        .subquery("of_page")
     )
-    return _page(D.c.number.in_(numbers))
+    return _page(_HEAD.outerjoin(E, belongs(E, _HEAD)).outerjoin(page, true()), D.c.number == page.c.number)
 
 
 # Deployments are numbered densely, so that an unfiltered page is a range; a filtered one costs what it skips.
 _ALL = _page(
+    _HEAD.outerjoin(E, belongs(E, _HEAD)),
     and_(
         D.c.number <= E.c.deployments - bindparam("skipped"),
         D.c.number > E.c.deployments - bindparam("skipped") - bindparam("per_page"),
-    )
+    ),
 )
 _FILTERED = {
     (True, False): _filtered("status"),

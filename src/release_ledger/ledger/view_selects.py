@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 from sqlalchemy.sql.selectable import FromClause
 
 from ..projection import own_columns
@@ -65,10 +65,10 @@ ENVIRONMENT_VIEW = Statement(
 )
 
 
-def _view_with_deployment(number: Select[Any]) -> Statement:
+def _view_with_deployment(number: ColumnElement[Any]) -> Statement:
     parts = (
         _project_part(with_key(_environment_part(anchor())))
-        .outerjoin(D, belongs(D, _HEAD) & (D.c.number == number.correlate(_HEAD).scalar_subquery()))
+        .outerjoin(D, belongs(D, _HEAD) & (D.c.number == number))
         .outerjoin(_ACTOR, _ACTOR.c.person_id == D.c.person_id)
     )
     deployment = labelled(D, "deployment", *own_columns(D))
@@ -79,14 +79,20 @@ def _view_with_deployment(number: Select[Any]) -> Statement:
 _MEANT = D.alias("meant")
 _OF_HEAD = (_MEANT.c.stream == _HEAD.c.stream) & (_MEANT.c.generation == _HEAD.c.generation)
 VIEW_BY_ID = _view_with_deployment(
-    select(_MEANT.c.number).where(_OF_HEAD, _MEANT.c.id == bindparam("deployment_id")).limit(1)
-)
-VIEW_BY_VERSION = _view_with_deployment(
     select(_MEANT.c.number)
-    .where(_OF_HEAD, _MEANT.c.release_candidate_version == bindparam("version"))
-    .order_by(_MEANT.c.finished, _MEANT.c.number.desc())
+    .where(_OF_HEAD, _MEANT.c.id == bindparam("deployment_id"))
     .limit(1)
+    .correlate(_HEAD)
+    .scalar_subquery()
 )
+
+
+def _newest(*conditions: ColumnElement[bool]) -> ColumnElement[Any]:
+    of_version = _MEANT.c.release_candidate_version == bindparam("version")
+    return select(func.max(_MEANT.c.number)).where(_OF_HEAD, of_version, *conditions).correlate(_HEAD).scalar_subquery()
+
+
+VIEW_BY_VERSION = _view_with_deployment(func.coalesce(_newest(_MEANT.c.finished == 0), _newest()))
 
 _OWN = [D.c[name] for name in own_columns(D)]
 _HERE = (D.c.stream == bindparam("of_stream"), D.c.generation == bindparam("of_generation"))

@@ -19,7 +19,7 @@ from ..events import Event
 from ..store import Head, Params, Row, Source, Statement, Store
 from ..store.codec import decode
 from ..store.schema import IDEMPOTENCY_KEYS, PEOPLE, STREAMS
-from ..store.statement import SQLITE, rows_of
+from ..store.statement import SQLITE
 from ..store.store import events_after, head_of, person
 from .installed import installed, relevant
 from .live import as_columns
@@ -37,8 +37,7 @@ class FoldedSource:
 
     def read(self, statement: Statement, params: Params) -> list[Row]:
         cursor: Any = self._connection.cursor()
-        statement.execute(cursor, SQLITE, params)
-        return rows_of(cursor)
+        return statement.rows(cursor, SQLITE, params)
 
     def add(self, head: Head, folded: Mapping[str, Mapping[Key, Any]], failed: set[str]) -> None:
         """Put a folded stream into the tables."""

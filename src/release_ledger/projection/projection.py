@@ -15,6 +15,8 @@ from ..events import Event
 
 Key = tuple[Any, ...]
 RowValues = Mapping[str, Any]
+# As in the table `streams`: of another collation, no index could be used in a join with the heads.
+STREAM_NAME = Text().with_variant(Text(collation="C"), "postgresql")
 F = TypeVar("F", bound=Callable[..., None])
 
 
@@ -112,7 +114,7 @@ def read_model(name: str, *columns: Column[Any], key: Iterable[str] = (), indexe
     return Table(
         name,
         MetaData(),
-        Column("stream", Text(collation=None), primary_key=True),
+        Column("stream", STREAM_NAME, primary_key=True),
         Column("generation", BigInteger, primary_key=True),
         *columns,
         *indexes,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import psycopg
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import ClauseElement
@@ -36,6 +36,7 @@ class Statement:
     def __init__(self, clause: ClauseElement) -> None:
         self.clause = clause
         self._compiled: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._names: list[str] | None = None
 
     def text(self, dialect: Dialect) -> tuple[str, dict[str, Any]]:
         """The SQL for this database and the values of the binds that the statement itself brought."""
@@ -49,13 +50,11 @@ class Statement:
         sql, own = self.text(dialect)
         cursor.execute(sql, {**own, **params})
 
-
-def rows_of(cursor: Cursor) -> list[Row]:
-    """What a statement returned, a dict a row."""
-    if cursor.description is None:
-        return []
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-__all__ = ["POSTGRESQL", "SQLITE", "Cursor", "Params", "Row", "Statement", "postgresql", "rows_of", "sqlite"]
+    def rows(self, cursor: Cursor, dialect: Dialect, params: Params) -> list[Row]:
+        """Execute it; what it returned, a dict a row."""
+        self.execute(cursor, dialect, params)
+        if self._names is None:
+            # Asked for once: a driver makes an object of every column each time.
+            self._names = [column[0] for column in cursor.description or ()]
+        names = self._names
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []

@@ -21,7 +21,7 @@ from .chain import FIRST_DIGEST
 from .database import Database
 from .failures import Failure
 from .schema import EVENTS, PEOPLE, STREAMS
-from .statement import Cursor, Params, Row, Statement, rows_of
+from .statement import Cursor, Params, Row, Statement
 
 IN_DOUBT_S: Final = 5.0
 CONNECT_S: Final = 1.0
@@ -66,8 +66,7 @@ class CursorSource:
         self._database, self._cursor = database, cursor
 
     def read(self, statement: Statement, params: Params) -> list[Row]:
-        statement.execute(self._cursor, self._database.dialect, params)
-        return rows_of(self._cursor)
+        return statement.rows(self._cursor, self._database.dialect, params)
 
 
 class Store:
@@ -89,8 +88,7 @@ class Store:
         while True:
             try:
                 with self.database.cursor() as cursor:
-                    statement.execute(cursor, self.database.dialect, params)
-                    return rows_of(cursor)
+                    return statement.rows(cursor, self.database.dialect, params)
             except Exception as error:
                 failure = failures.of(error)
                 if failure is Failure.BROKEN:
