@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tests.laws.api_calls import commit_of, moment_of_now
 from tests.laws.compared_api import TO_BE_BUILT, ComparedApi
-from tests.laws.contract_model import RANKS, TERMINAL
+from tests.laws.contract_model import RANKS, RUNNING, TERMINAL
 from tests.laws.environment_model import REPO, UNFINISHED_LIMIT
 
 # The first is used the most: a short run must reach long histories of one environment too.
@@ -39,6 +39,12 @@ strategies = st.sampled_from((None, None, "previous", "walk_back"))
 messages = st.sampled_from((None, "no space left", "killed"))
 urls = st.sampled_from((None, "https://ci.example.com/1", "http://ci.example.com/2", "ftp://x", "javascript:1"))
 reasons = st.sampled_from((None, "because"))
+Move = tuple[str, str, str | None]
+moves = st.tuples(
+    st.sampled_from(("deploy", "back", "back", "back to")),
+    versions,
+    st.sampled_from(("success", "success", "success", "failure", None)),
+)
 
 
 class ApiMachine(RuleBasedStateMachine):
@@ -85,11 +91,11 @@ class ApiMachine(RuleBasedStateMachine):
         self.api.report(name, lone, "in_progress")
         self.touched = name
 
-    @rule(name=names, status=statuses, at=st.sampled_from((None, MOMENTS[1])))
+    @rule(name=names, status=st.sampled_from((*RUNNING, "success", "unknown")), at=st.sampled_from((None, MOMENTS[1])))
     def report_what_was_given_up(self, name: str, status: str, at: str | None) -> None:
         for deployment in self.api.environments[name].newest_first:
             if deployment.ending is not None and deployment.ending.by == "ledger" and deployment.decided is None:
-                self.api.report(name, deployment.version, "canceling", at=at, named=deployment.id)
+                self.api.report(name, deployment.version, "canceling", named=deployment.id)
                 self.api.report(name, deployment.version, status, at=at, named=deployment.id)
                 self.touched = name
                 return
@@ -124,19 +130,27 @@ class ApiMachine(RuleBasedStateMachine):
         self.api.roll_back(name, strategy=strategy, force=force, reason=reason)
         self.touched = name
 
-    @rule(name=names, strategy=strategies, outcomes=st.lists(st.sampled_from((None, *TERMINAL)), max_size=4))
-    def roll_back_again_and_again(self, name: str, strategy: str | None, outcomes: list[str | None]) -> None:
-        """Presses of rollback, each with what came of it before the next."""
-        for status in outcomes:
-            pressed = self.api.roll_back(name, strategy=strategy, force=True)
+    @rule(name=names, strategy=strategies, moves=st.lists(moves, min_size=2, max_size=8))
+    def go_back_and_forth(self, name: str, strategy: str | None, moves: list[Move]) -> None:
+        """Rollbacks and deployments, each with what came of it before the next."""
+        for what, version, status in moves:
+            if what == "deploy":
+                self.api.deploy(name, version, force=True)
+                if status is not None:
+                    self.api.report(name, version, status)
+                continue
+            to = version if what == "back to" else None
+            pressed = self.api.roll_back(name, strategy=None if to else strategy, to=to, force=True)
             if pressed is not None and status is not None:
                 version = self.api.environments[name].newest_first[0].version
                 self.api.report(name, version, status, named=pressed)
         self.touched = name
 
-    @rule(name=names, to=any_version, force=st.booleans())
-    def roll_back_to(self, name: str, to: str, force: bool) -> None:
-        self.api.roll_back(name, to=to, force=force)
+    @rule(name=names, to=any_version, force=st.booleans(), status=st.sampled_from((None, "success", "success")))
+    def roll_back_to(self, name: str, to: str, force: bool, status: str | None) -> None:
+        pressed = self.api.roll_back(name, to=to, force=force)
+        if pressed is not None and status is not None:
+            self.api.report(name, to, status, named=pressed)
         self.touched = name
 
     @rule(name=names, version=any_version)

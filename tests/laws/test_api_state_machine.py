@@ -18,7 +18,7 @@ from tests.laws.api_machine import ApiMachine
 from tests.laws.compared_api import ComparedApi
 from tests.laws.environment_model import UNFINISHED_LIMIT
 
-FEW, STEPS = 25, 40
+FEW, STEPS = 45, 40
 QUICK = settings(max_examples=FEW, stateful_step_count=STEPS, suppress_health_check=list(HealthCheck))
 
 

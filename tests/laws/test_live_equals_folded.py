@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from release_ledger.ledger import Caller, Ledger
 from release_ledger.ledger.project_questions import Page
-from release_ledger.projection import Difference, environment_stream, mend, project_stream, verify
+from release_ledger.projection import Difference, environment_stream, mend, project_stream, relevant, verify
 from release_ledger.store import Params, Row, Statement, Store
 from release_ledger.store.schema import PEOPLE, STREAMS
+from release_ledger.store.store import head_of
 from tests.laws.histories import ENVIRONMENTS, STATUSES, UNKNOWN, VERSIONS, Step, begin, carry_out, histories, said
 
 PROJECTS = itertools.count(1)
@@ -79,8 +80,8 @@ def test_every_question_has_one_answer(ledger: Ledger, caller: Caller, history: 
 @FEW
 @given(history=histories)
 def test_commands_decide_the_same_without_live_rows(ledger: Ledger, caller: Caller, history: list[Step]) -> None:
-    """With its rows set aside, an environment is changed by every command as it would be with them; and when they are
-    folded anew they are complete."""
+    """With its rows set aside, an environment is changed by every command as it would be with them. No command makes
+    them count again; when they are folded anew they are complete."""
     numbers = next(PROJECTS), next(PROJECTS)
     live, aside = (f"project-{number}" for number in numbers)
     begin(ledger, live, caller)
@@ -90,6 +91,7 @@ def test_commands_decide_the_same_without_live_rows(ledger: Ledger, caller: Call
     for step in history:
         assert alike(carry_out(ledger, aside, step, caller)) == alike(carry_out(ledger, live, step, caller))
 
+    assert {head_of(ledger.store, stream).folded for stream in streams_of(aside)} == {""}
     put_on_again(ledger, aside)
     assert differences(ledger, aside) == {}
     assert alike(answers(ledger, aside)) == alike(answers(ledger, live))
@@ -107,8 +109,11 @@ def differences(ledger: Ledger, project: str) -> dict[str, list[Difference]]:
 
 
 def take_off(ledger: Ledger, project: str) -> None:
-    """From now on no row of the project counts as live."""
+    """From now on no row of the project counts as live; nor are there any, so that a look at one would show."""
     for stream in streams_of(project):
+        for projection in relevant(stream):
+            gone = delete(projection.table).where(projection.table.c.stream == bindparam("of_stream"))
+            ledger.store.write(Statement(gone), {"of_stream": stream})
         ledger.store.write(_TAKE_OFF, {"of_stream": stream})
 
 
