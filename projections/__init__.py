@@ -1,1 +1,1 @@
-"""The read models of the ledger, one file each: a table, a fold, its queries. See `projections/README.md`."""
+"""The read models of the ledger, one file each: a table and a fold. See `projections/README.md`."""

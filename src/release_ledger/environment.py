@@ -122,24 +122,12 @@ def _freeze(event: EnvironmentWasFrozen) -> Freeze:
 
 
 def _requested(state: Environment, event: DeploymentRequested) -> Environment:
-    ref = DeploymentRef(
-        number=event.number,
-        id=event.deployment_id,
-        release_candidate_version=event.release_candidate_version,
-        commit=event.commit,
-        kind=event.kind,
-    )
+    ref = _ref(event)
     return replace(state, deployments=event.number, latest=ref, unfinished=(*state.unfinished, ref))
 
 
 def _reported(state: Environment, event: DeploymentReported) -> Environment:
-    ref = DeploymentRef(
-        number=event.number,
-        id=event.deployment_id,
-        release_candidate_version=event.release_candidate_version,
-        commit=event.commit,
-        kind=event.kind,
-    )
+    ref = _ref(event)
     unfinished = _without(state, event.number)
     if event.outcome not in TERMINAL:
         unfinished = tuple(sorted((*unfinished, ref), key=lambda known: known.number))
@@ -149,6 +137,16 @@ def _reported(state: Environment, event: DeploymentReported) -> Environment:
     elif running is not None and running.number == event.number:
         running = DeploymentRef(**event.falls_back_to) if event.falls_back_to else None
     return replace(state, unfinished=unfinished, running=running)
+
+
+def _ref(event: DeploymentRequested | DeploymentReported) -> DeploymentRef:
+    return DeploymentRef(
+        number=event.number,
+        id=event.deployment_id,
+        release_candidate_version=event.release_candidate_version,
+        commit=event.commit,
+        kind=event.kind,
+    )
 
 
 def _without(state: Environment, number: int) -> tuple[DeploymentRef, ...]:

@@ -222,3 +222,48 @@ def test_a_fold_that_raises(witness: Witness, monkeypatch: pytest.MonkeyPatch, n
 
     assert answer.status_code in (200, 201), answer.text
     assert witness.service.faults() == {name}
+
+
+def fails(*_: object) -> None:
+    """A fold with a bug."""
+    raise ValueError("a bug in a projection")
+
+
+def test_while_the_fold_of_deployments_fails_commands_that_need_no_row_go_on(
+    witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is recorded is answered 2xx; what cannot be decided without the rows is 503 and records nothing."""
+
+    here = witness.production.path
+    version = {"release_candidate_version": "A-rc1"}
+    monkeypatch.setattr(installed()["deployments"], "fold", fails)
+
+    deployed = [witness.sends("POST", f"{here}/deployments", version).status_code for _ in range(3)]
+    frozen = witness.sends("PUT", f"{here}/freeze", {"reason": "a bug"})
+    thawed = witness.sends("DELETE", f"{here}/freeze", {})
+    settings = witness.sends("PUT", here, {"tier": "staging"})
+    report = witness.sends("PATCH", f"{here}/deployments", version | {"status": "success"})
+    rollback = witness.sends("POST", f"{here}/rollback", {})
+
+    assert deployed == [201] * 3
+    assert [answer.status_code for answer in (frozen, thawed, settings)] == [200] * 3
+    assert (frozen.get_json()["frozen"], thawed.get_json()["frozen"]) == (True, False)
+    assert settings.get_json()["tier"] == "staging"
+    assert [answer.status_code for answer in (report, rollback)] == [503, 503]
+
+
+def test_a_keyed_retry_is_answered_while_nothing_new_can_be_decided(
+    witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer of the first try does not need the rows that it was made from."""
+    path, body = f"{witness.production.path}/deployments", {"release_candidate_version": "A-rc1", "status": "failure"}
+    headers = {"Idempotency-Key": "key"}
+    first = witness.production.client.patch(path, body, headers=headers)
+
+    monkeypatch.setattr(installed()["deployments"], "fold", fails)
+    fine(witness.production.client.post(path, {"release_candidate_version": "A-rc1"}))
+    again = witness.production.client.patch(path, body, headers=headers)
+    other = witness.production.client.patch(path, body)
+
+    assert (again.status_code, again.data, again.headers["Idempotent-Replayed"]) == (200, first.data, "true")
+    assert other.status_code == 503

@@ -144,3 +144,13 @@ def test_an_unknown_candidate(admin: Client) -> None:
     answer = admin.get(f"{project}/releases/{VERSION}")
 
     refused(answer, 404, "release_not_found", "Release not found")
+
+
+@pytest.mark.parametrize("repo", ["", "web", "acme/", "acme/other", "https://github.com/acme/web", "acme/web/x"])
+def test_any_other_text_as_repository_is_another_repository(production: EnvironmentClient, repo: str) -> None:
+    """It is not the project's, however it is written."""
+    body = {"repo": repo, "commit": commit_of("A-rc1")}
+
+    answer = production.client.post(f"{production.project_path}/releases/A-rc1", body)
+
+    refused(answer, 404, "repository_not_found", "GitHub repository not found")

@@ -134,7 +134,7 @@ WRONG: Final[list[tuple[str, str, tuple[object, ...], str]]] = [
     ("environment", "stuck_after_s", (0, -1, 10**30, 1.5, "60", True, [], {}, 1e300), REQUEST),
     ("freeze", "reason", (*ANYTHING_BUT_TEXT, None, "", " \n"), REQUEST),
     ("freeze", "until", NO_MOMENT, REQUEST),
-    ("cut", "repo", NO_REPO, REQUEST),
+    ("cut", "repo", (*ANYTHING_BUT_TEXT, None), REQUEST),
     ("cut", "commit", NO_COMMIT, COMMIT),
     ("cut", "trigger_build_workflow", NO_FLAG, REQUEST),
     ("cut", "occurred_at", NO_MOMENT, REQUEST),

@@ -199,10 +199,7 @@ def test_keys_are_forgotten_by_age(service: Service, production: EnvironmentClie
     keyed(production, "old", release_candidate_version="A-rc1")
     service.run("UPDATE idempotency_keys SET created_at = '2020-01-01T00:00:00.000000+00:00' WHERE key = 'old'")
 
-    for _ in range(20_000):
-        keeping.forget_old(service.ledger.store)
-        if not service.rows("SELECT key FROM idempotency_keys WHERE key = 'old'"):
-            break
+    keeping.forget_old(service.ledger.store)
 
     assert [row["key"] for row in service.rows("SELECT key FROM idempotency_keys")] == ["young"]
     assert same_answer(first, keyed(production, "young", release_candidate_version="A-rc1"))

@@ -87,7 +87,7 @@ def test_folding_the_events_from_scratch_gives_what_was_kept(commands: list[Comm
 
     folded, failed = fold_events(relevant(STREAM), story.events)
 
-    assert failed == set()
+    assert failed == {}
     assert {name: folded[name] for name in story.folded} == story.folded
 
 

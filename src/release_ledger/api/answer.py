@@ -35,6 +35,13 @@ def page_response(page: Page, *, number: int, per_page: int) -> Response:
     return response
 
 
+def here() -> str:
+    """The address of this request, as its caller knows it: behind a proxy that speaks TLS, https."""
+    told = request.headers.get("X-Forwarded-Proto", "").split(",")[0].strip()
+    url = request.base_url.removesuffix("/")
+    return f"https://{url.partition('://')[2]}" if told == "https" else url
+
+
 def _page_url(number: int, per_page: int) -> str:
     asked = {name: value for name, value in request.args.items() if name not in ("page", "per_page")}
-    return f"{request.base_url}?{urlencode(asked | {'page': str(number), 'per_page': str(per_page)})}"
+    return f"{here()}?{urlencode(asked | {'page': str(number), 'per_page': str(per_page)})}"

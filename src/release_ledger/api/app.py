@@ -17,7 +17,7 @@ from ..log import log_as_json
 from ..settings import Settings
 from . import candidates, deployments, documentation, environments, measures, projects, service
 from .answer import json_response
-from .schemas import ErrorSchema
+from .shapes import ErrorSchema
 
 BODY_LIMIT_BYTES: Final = 1024 * 1024
 RETRY_AFTER_S: Final = 1

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 
 from .access import ledger, requires
-from .answer import json_response, page_response
+from .answer import here, json_response, page_response
 from .blueprint import LedgerBlueprint
 from .conditions import once
 from .paging import number_of, per_page_of
-from .schemas import CandidateSchema, CutSchema, PageSchema
+from .schemas import CutSchema, PageSchema
+from .shapes import CandidateSchema
 
 blueprint = LedgerBlueprint(
     "releases", __name__, url_prefix="/api/releases/<project_name>/releases", description="Release candidates"
@@ -44,7 +45,7 @@ def get_release(project_name: str, release_candidate_version: str) -> Response:
 @blueprint.answers(201, CandidateSchema)
 def cut_release(body: dict[str, Any], project_name: str, release_candidate_version: str) -> Response:
     """Create the release (if new) and this candidate of it, tied to one commit for ever."""
-    location = request.base_url.removesuffix("/")
+    location = here()
     return once(
         lambda by: ledger().cut_release_candidate(project_name, release_candidate_version, by=by, **body),
         lambda answer, version: json_response(answer, status=201, version=version, location=location),

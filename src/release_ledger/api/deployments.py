@@ -5,23 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from flask import Response, request
+from flask import Response
 
 from .access import ledger, requires
-from .answer import json_response, page_response
+from .answer import here, json_response, page_response
 from .blueprint import LedgerBlueprint
 from .conditions import once
 from .paging import number_of, per_page_of
-from .schemas import (
-    EXTERNAL_URL_LIMIT,
-    DeploymentPageSchema,
-    DeploymentSchema,
-    DeploySchema,
-    PreviewSchema,
-    ReportSchema,
-    RollbackPreviewSchema,
-    RollbackSchema,
-)
+from .schemas import EXTERNAL_URL_LIMIT, DeploymentPageSchema, DeploySchema, PreviewSchema, ReportSchema, RollbackSchema
+from .shapes import DeploymentSchema, RollbackPreviewSchema
 
 blueprint = LedgerBlueprint(
     "deployments",
@@ -100,7 +92,7 @@ def roll_back(body: dict[str, Any], project_name: str, env_name: str) -> Respons
 
 def created(answer: dict[str, Any], version: int) -> Response:
     """A new deployment, and where it is."""
-    environment = request.base_url.removesuffix("/").rpartition("/")[0]
+    environment = here().rpartition("/")[0]
     return json_response(answer, status=201, version=version, location=f"{environment}/deployments/{answer['id']}")
 
 

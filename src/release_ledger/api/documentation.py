@@ -22,6 +22,7 @@ SPEC: Final[dict[str, Any]] = {
     "security": [{"token": []}],
     "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
 }
+_KEYED: Final = ("post", "patch")
 _OPEN: Final = ("/healthz", "/readyz")
 _ASSETS: Final = {"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"}
 _STATIC: Final = Path(__file__).parent / "static"
@@ -60,6 +61,7 @@ def describe(api: Api) -> dict[str, Any]:
                 continue
             if path in _OPEN:
                 operation["security"] = []
+            operation.setdefault("parameters", []).extend(_headers_of(method))
             for status in _errors_of(method, path):
                 operation["responses"].setdefault(status, _error(status))
     return description
@@ -70,7 +72,24 @@ def _errors_of(method: str, path: str) -> list[str]:
         return ["503"]
     writes = method in ("post", "put", "patch")
     found = ["401", "403", "503", *(["404", "400"] if "{" in path else []), *(["413", "415"] if writes else [])]
+    if writes or method == "delete":
+        found.append("412")
+    if method in _KEYED:
+        found.append("422")
     return [*found, "409"] if method == "post" else found
+
+
+def _headers_of(method: str) -> list[dict[str, Any]]:
+    text = {"type": "string"}
+    headers = []
+    if method in _KEYED:
+        said = "A retry with the same key is answered as the first try was, and counts once."
+        schema = text | {"minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
+        headers.append({"name": "Idempotency-Key", "in": "header", "description": said, "schema": schema})
+    if method not in ("get", "head"):
+        said = "The ETag of an answer, or *: 412 when the stream has moved."
+        headers.append({"name": "If-Match", "in": "header", "description": said, "schema": text})
+    return headers
 
 
 def _error(status: str) -> dict[str, Any]:

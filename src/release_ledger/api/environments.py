@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 
 from ..environment import STUCK_AFTER_S, Settings
 from .access import ledger, requires
-from .answer import json_response
+from .answer import here, json_response
 from .blueprint import LedgerBlueprint
 from .conditions import conditional
-from .schemas import EnvironmentSchema, EnvironmentSettingsSchema, FreezeSchema
+from .schemas import EnvironmentSettingsSchema, FreezeSchema
+from .shapes import EnvironmentSchema
 
 blueprint = LedgerBlueprint(
     "environments", __name__, url_prefix="/api/releases/<project_name>/environments", description="Environments"
@@ -45,7 +46,7 @@ def put_environment(body: dict[str, Any], project_name: str, env_name: str) -> R
     answer, version, is_new = ledger().configure_environment(
         project_name, env_name, settings_of(body), by=conditional()
     )
-    location = request.base_url.removesuffix("/") if is_new else None
+    location = here() if is_new else None
     return json_response(answer, status=201 if is_new else 200, version=version, location=location)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 
 from .access import ledger, requires, visible_projects
-from .answer import json_response
+from .answer import here, json_response
 from .blueprint import LedgerBlueprint
 from .conditions import conditional
-from .schemas import ProjectSchema, ProjectSettingsSchema
+from .schemas import ProjectSettingsSchema
+from .shapes import ProjectSchema
 
 blueprint = LedgerBlueprint("projects", __name__, url_prefix="/api/releases", description="Projects")
 
@@ -40,5 +41,5 @@ def get_project(project_name: str) -> Response:
 def put_project(body: dict[str, Any], project_name: str) -> Response:
     """Create a project, or replace its settings."""
     answer, version, is_new = ledger().configure_project(project_name, by=conditional(), **body)
-    location = request.base_url.removesuffix("/") if is_new else None
+    location = here() if is_new else None
     return json_response(answer, status=201 if is_new else 200, version=version, location=location)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from typing import TypeVar
 
 from sqlalchemy import ColumnElement, and_, literal, select
@@ -31,10 +32,11 @@ def ask(store: Store, streams: Iterable[str], question: Callable[[Source], T]) -
         return question(store)
     except (NotLive, ReadModelBroken):
         folded = fold_streams(store, streams)
-    try:
-        return question(folded)
-    except NotLive as still:
-        raise not_answerable(still.stream, [still.name]) from still
+    with closing(folded):
+        try:
+            return question(folded)
+        except NotLive as still:
+            raise not_answerable(still.stream, [still.name]) from still
 
 
 def require(source: Source, head: Head, *names: str) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import reduce
+from typing import Any, cast
 
 from .. import decide, reporting
 from ..deployment import Deployment
-from ..environment import Settings
-from ..errors import DeploymentNotFound, EnvironmentFrozen, InvalidRequest
-from ..events import Event
+from ..environment import Settings, apply
+from ..errors import DeploymentNotFound, EnvironmentFrozen, InvalidRequest, LedgerUnavailable
+from ..events import EnvironmentEvent, Event
 from ..projection import environment_stream, project_stream
 from ..store import Source
 from ..store.store import person
+from ..versions import write_moment
 from . import answers
 from .answers import Answer
 from .environment_questions import EnvironmentQuestions
@@ -37,27 +40,41 @@ class EnvironmentCommands(EnvironmentQuestions):
             return decide.configure(view.environment, settings)
 
         outcome = self._on_environment(by, project_name, environment_name, decided)
-        answer, version = self.environment(project_name, environment_name)
-        return answer, version, outcome.view.environment is None
+        return (*self._after(outcome, project_name, environment_name), outcome.view.environment is None)
 
     def freeze(
         self, project_name: str, environment_name: str, *, reason: str, until: str | None = None, by: Caller
     ) -> tuple[Answer, int]:
         """Refuse to be changed by command, until somebody lifts it or `until` passes."""
-        self._on_environment(
+        outcome = self._on_environment(
             by,
             project_name,
             environment_name,
             lambda view, now: decide.freeze(view.found_environment(), reason, until, now),
         )
-        return self.environment(project_name, environment_name)
+        return self._after(outcome, project_name, environment_name)
 
     def unfreeze(self, project_name: str, environment_name: str, *, by: Caller) -> tuple[Answer, int]:
         """Lift the freeze, if there is one."""
-        self._on_environment(
-            by, project_name, environment_name, lambda view, now: decide.unfreeze(view.found_environment())
+        outcome = self._on_environment(
+            by, project_name, environment_name, lambda view, _: decide.unfreeze(view.found_environment())
         )
-        return self.environment(project_name, environment_name)
+        return self._after(outcome, project_name, environment_name)
+
+    def _after(self, outcome: Outcome, project_name: str, environment_name: str) -> tuple[Answer, int]:
+        """The environment after a command. What was recorded is never answered 503: without deployments if need be."""
+        try:
+            return self.environment(project_name, environment_name)
+        except LedgerUnavailable:
+            state = reduce(apply, cast(Sequence[EnvironmentEvent], outcome.events), outcome.view.environment)
+            if state is None:
+                raise
+            now = write_moment(datetime.now(UTC))
+            unknown = {"running": "cannot be read now", "latest": "cannot be read now"}
+            answer = answers.environment(
+                state, version=outcome.version, now=now, running=None, latest=None, frozen_by=None
+            )
+            return answer | {"details": unknown}, outcome.version
 
     def deploy(
         self,
@@ -117,6 +134,7 @@ class EnvironmentCommands(EnvironmentQuestions):
             environment_name,
             decided,
             version=release_candidate_version,
+            of_deployment=True,
             deployment_id=id,
             occurred_at=occurred_at,
         )
@@ -161,12 +179,21 @@ class EnvironmentCommands(EnvironmentQuestions):
         decided: Decide,
         *,
         version: str = "",
+        of_deployment: bool = False,
         deployment_id: str | None = None,
         occurred_at: str | None = None,
         answer: Callable[[Outcome], tuple[Answer, int] | None] = lambda outcome: None,
     ) -> Outcome:
         def look(source: Source) -> View:
-            return environment_view(source, project_name, environment_name, version, deployment_id, by.key)
+            return environment_view(
+                source,
+                project_name,
+                environment_name,
+                version,
+                by.key,
+                of_deployment=of_deployment,
+                deployment_id=deployment_id,
+            )
 
         command = Command(
             streams=[environment_stream(project_name, environment_name), project_stream(project_name)],

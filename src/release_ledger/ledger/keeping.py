@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.sql.selectable import FromClause
 
 from ..errors import IdempotencyKeyReused
@@ -26,13 +27,21 @@ from .answers import Answer
 from .asking import labelled, picked
 
 KEPT_FOR: Final = timedelta(days=31)
+FORGET_ONE_IN: Final = 200
+FORGOTTEN_AT_ONCE: Final = 1000
 
 K = IDEMPOTENCY_KEYS
 NO_KEY: Final = {"key_scope": None, "key": None}
 KEY_COLUMNS = labelled(K, "kept", "request_digest", "status", "headers", "body")
 _KEPT = Statement(select(*KEY_COLUMNS).where(K.c.scope == bindparam("key_scope"), K.c.key == bindparam("key")))
-_FORGET = Statement(delete(K).where(K.c.created_at < bindparam("before")))
-_FORGET_ONE_IN: Final = 1000
+_OLDEST = (
+    select(K.c.created_at)
+    .where(K.c.created_at < bindparam("before"))
+    .order_by(K.c.created_at)
+    .limit(FORGOTTEN_AT_ONCE)
+    .subquery("oldest")
+)
+_FORGET = Statement(delete(K).where(K.c.created_at <= select(func.max(_OLDEST.c.created_at)).scalar_subquery()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +120,13 @@ def keep(store: Store, kept: KeptAnswer) -> None:
     store.write(insert_row(K), asdict(kept))
 
 
+def forget_now_and_then(store: Store, asked: Idempotency | None) -> None:
+    """After one keyed request in many, forget some old keys; whatever comes of it, the request is answered."""
+    if asked is not None and random.randrange(FORGET_ONE_IN) == 0:  # noqa: S311 - any will do
+        with suppress(Exception):
+            forget_old(store)
+
+
 def forget_old(store: Store) -> None:
-    """Now and then forget the keys that are older than any retry."""
-    if random.randrange(_FORGET_ONE_IN) == 0:  # noqa: S311 - any will do
-        store.write(_FORGET, {"before": write_moment(datetime.now(UTC) - KEPT_FOR)})
+    """Forget the oldest of the keys that are older than any retry, a bounded number at once."""
+    store.write(_FORGET, {"before": write_moment(datetime.now(UTC) - KEPT_FOR)})

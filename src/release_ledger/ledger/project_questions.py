@@ -118,7 +118,7 @@ class ProjectQuestions:
     def _over_streams(
         self, prefix: str, statement: Statement, listed: Callable[[Source, Row], Answer | None]
     ) -> list[Answer]:
-        """One answer a stream, in the order of their names; streams whose rows are not live are folded."""
+        """One answer a stream, in the order of their names; where one stream is not live, all are folded."""
 
         def question(source: Source) -> list[Answer | None]:
             beyond = {"first": prefix, "beyond": prefix + "\U0010ffff"}

@@ -16,7 +16,7 @@ from ..store.append import chained, next_moment
 from ..store.codec import encode
 from .answers import Answer
 from .asking import ask
-from .keeping import NO_KEY, Idempotency, forget_old, keep, read_kept, replay, to_keep
+from .keeping import NO_KEY, Idempotency, forget_now_and_then, keep, read_kept, replay, to_keep
 from .views import View
 
 DECIDE_AGAIN_S: Final = 5.0
@@ -83,7 +83,9 @@ def carry_out(store: Store, command: Command) -> Outcome:
     tries = 0
     while True:
         try:
-            return _try(store, command)
+            outcome = _try(store, command)
+            forget_now_and_then(store, command.by.idempotency)
+            return outcome
         except Conflict:
             if time.monotonic() > deadline:
                 raise LedgerUnavailable() from None
@@ -93,7 +95,13 @@ def carry_out(store: Store, command: Command) -> Outcome:
 
 def _try(store: Store, command: Command) -> Outcome:
     # Looking and deciding are pure, so both are done again on folded streams where the rows are not live.
-    view, now, decided = ask(store, command.streams, lambda source: _decide(store, command, source))
+    try:
+        view, now, decided = ask(store, command.streams, lambda source: _decide(store, command, source))
+    except LedgerUnavailable:
+        # A retry is answered as its first try was, also when nothing new can be decided.
+        if command.by.idempotency is not None:
+            replay(read_kept(store, command.by.idempotency), command.by.idempotency)
+        raise
     if not decided:
         outcome = Outcome(view=view)
         for kept in _kept(command, outcome, now):
@@ -122,7 +130,6 @@ def _decide(store: Store, command: Command, source: Source) -> tuple[View, str, 
     asked = command.by.idempotency
     if asked is not None:
         replay(read_kept(store, asked) if isinstance(source, FoldedSource) else view.kept, asked)
-        forget_old(store)
     now = next_moment(view.head)
     return view, now, tuple(command.decide(view, now))
 

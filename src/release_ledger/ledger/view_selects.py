@@ -65,6 +65,13 @@ ENVIRONMENT_VIEW = Statement(
 )
 
 
+CANDIDATE_VIEW = Statement(
+    select(*_ENVIRONMENT_COLUMNS, *_PROJECT_COLUMNS, *KEY_COLUMNS)
+    .select_from(_project_part(with_key(_environment_part(anchor()))))
+    .limit(1)
+)
+
+
 def _view_with_deployment(number: ColumnElement[Any]) -> Statement:
     parts = (
         _project_part(with_key(_environment_part(anchor())))

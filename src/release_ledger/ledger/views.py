@@ -18,7 +18,15 @@ from ..store import Head, Row, Source
 from ..store.store import as_head
 from .asking import picked, require, require_numbers, require_row
 from .keeping import NO_KEY, kept_in
-from .view_selects import ENVIRONMENT_VIEW, HISTORY, PROJECT_VIEW, SUCCESS_OF, VIEW_BY_ID, VIEW_BY_VERSION
+from .view_selects import (
+    CANDIDATE_VIEW,
+    ENVIRONMENT_VIEW,
+    HISTORY,
+    PROJECT_VIEW,
+    SUCCESS_OF,
+    VIEW_BY_ID,
+    VIEW_BY_VERSION,
+)
 
 
 @dataclass(kw_only=True)
@@ -102,32 +110,30 @@ def environment_view(
     project_name: str,
     environment_name: str,
     version: str = "",
-    deployment_id: str | None = None,
     key: Mapping[str, Any] = NO_KEY,
+    *,
+    of_deployment: bool = False,
+    deployment_id: str | None = None,
 ) -> View:
-    """What a command on an environment looks at: its state, its project's, the candidate, the deployment meant.
+    """What a command on an environment looks at: its state, its project's, the candidate, perhaps the deployment meant.
 
     That is the one of the id, else the newest unfinished one of the version, else the newest of the version.
     """
-    stream = environment_stream(project_name, environment_name)
-    params = {
-        "stream": stream,
-        "project_stream": project_stream(project_name),
-        "version": version,
-        "deployment_id": deployment_id,
-        **key,
-    }
-    statement = ENVIRONMENT_VIEW if not version else VIEW_BY_VERSION if deployment_id is None else VIEW_BY_ID
+    stream, projects = environment_stream(project_name, environment_name), project_stream(project_name)
+    params = {"stream": stream, "project_stream": projects, "version": version, "deployment_id": deployment_id, **key}
+    statement = VIEW_BY_VERSION if deployment_id is None else VIEW_BY_ID
+    if not of_deployment:
+        statement = CANDIDATE_VIEW if version else ENVIRONMENT_VIEW
     row = source.read(statement, params)[0]
     head = as_head(stream, picked(row, "head"))
-    project_head = as_head(params["project_stream"] or "", picked(row, "project_head"))
+    project_head = as_head(projects, picked(row, "project_head"))
     view = View(source=source, head=head, project_head=project_head, kept=kept_in(row))
     _fill_project(view, row)
     require_row(source, head, "environments", row["environment_state"])
     if row["environment_state"] is not None:
         view.environment = installed()["environments"].load({"state": row["environment_state"]})
     view.known = {"environments": {(): view.environment}, "deployments": {}}
-    if version:
+    if of_deployment:
         require(source, head, "deployments")
         target = picked(row, "deployment")
         if target["number"] is not None:

@@ -1,6 +1,6 @@
 """The engine of projections: pure folds from events to rows, run live, as of a moment, for verification, or to mend.
 
-A read model is one file in `projections/`: a table, a fold, its queries. See `projections/README.md`.
+A read model is one file in `projections/`: a table and a fold. See `projections/README.md`.
 """
 
 from ..store import canonical

@@ -25,6 +25,9 @@ from .installed import installed, relevant
 from .live import as_columns
 from .projection import Key, Projection, Rows
 
+# By projection: the event that its fold could not take, and why.
+Failed = dict[str, tuple[Event, Exception]]
+
 
 class FoldedSource:
     """Some streams, folded; answers statements as the live tables would."""
@@ -33,13 +36,13 @@ class FoldedSource:
         self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self._connection.executescript(_tables())
         self.heads: dict[str, Head] = {}
-        self.failed: dict[str, set[str]] = {}
+        self.failed: dict[str, Failed] = {}
 
     def read(self, statement: Statement, params: Params) -> list[Row]:
         cursor: Any = self._connection.cursor()
         return statement.rows(cursor, SQLITE, params)
 
-    def add(self, head: Head, folded: Mapping[str, Mapping[Key, Any]], failed: set[str]) -> None:
+    def add(self, head: Head, folded: Mapping[str, Mapping[Key, Any]], failed: Failed) -> None:
         """Put a folded stream into the tables."""
         self.heads[head.stream], self.failed[head.stream] = head, failed
         place = {"stream": head.stream, "generation": head.generation}
@@ -79,19 +82,17 @@ def fold_streams(store: Store, streams: Iterable[str]) -> FoldedSource:
     return source
 
 
-def fold_events(
-    projections: Iterable[Projection], events: Iterable[Event]
-) -> tuple[dict[str, dict[Key, Any]], set[str]]:
+def fold_events(projections: Iterable[Projection], events: Iterable[Event]) -> tuple[dict[str, dict[Key, Any]], Failed]:
     """All rows of these projections after these events, oldest first; and the projections whose fold failed."""
     folds = {projection.name: (projection, Rows()) for projection in projections}
-    failed: set[str] = set()
+    failed: Failed = {}
     for event in events:
         for name, (projection, rows) in folds.items():
             if name not in failed:
                 try:
                     projection.fold(event, rows)
-                except Exception:
-                    failed.add(name)
+                except Exception as error:
+                    failed[name] = (event, error)
     return {name: rows.all() for name, (_, rows) in folds.items() if name not in failed}, failed
 
 

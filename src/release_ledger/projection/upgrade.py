@@ -14,7 +14,7 @@ from .mend import mend
 
 
 def upgrade(url: str, progress: Callable[[str], None] = lambda stream: None) -> int:
-    """Make or migrate the tables at this URL; the number of streams that were folded anew. Safe to run twice.
+    """Make or migrate the tables at this URL; the number of streams made whole. Safe to run twice.
 
     A stream with an event that only a newer release knows is left as it is, for that release to fold.
     """
@@ -25,8 +25,7 @@ def upgrade(url: str, progress: Callable[[str], None] = lambda stream: None) -> 
         for stream in list(incomplete(store)):
             progress(stream)
             with suppress(UnknownTopic):
-                mend(store, stream)
-                mended += 1
+                mended += mend(store, stream)
         return mended
     finally:
         store.close()

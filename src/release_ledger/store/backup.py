@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -19,8 +20,9 @@ def backup_sqlite(source: Path, target: Path, progress: Callable[[int, int], Non
     """
     if target.exists():
         raise FileExistsError(target)
-    partial = target.with_name(f"{target.name}.partial")
-    partial.unlink(missing_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f"{target.name}.", suffix=".partial", dir=target.parent)
+    os.close(descriptor)
+    partial = Path(name)
     try:
         with closing(sqlite3.connect(source, isolation_level=None)) as live, closing(sqlite3.connect(partial)) as copy:
             live.execute("BEGIN")
@@ -28,11 +30,15 @@ def backup_sqlite(source: Path, target: Path, progress: Callable[[int, int], Non
             live.backup(copy, pages=PAGES_AT_ONCE, progress=lambda _, left, all_: progress(all_ - left, all_))
         _flush(partial)
         os.link(partial, target)
+        _flush(target.parent)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _flush(file: Path) -> None:
-    """What is said to be backed up is on the disk."""
-    with file.open("rb") as opened:
-        os.fsync(opened.fileno())
+def _flush(path: Path) -> None:
+    """What is said to be backed up is on the disk: the file, and its name in the folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

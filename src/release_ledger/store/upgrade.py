@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import ClassVar, Final, Protocol
 
 from alembic import command
@@ -53,17 +54,21 @@ def check_schema(database: Database) -> None:
             _refuse_newer(connection)
     except SQLAlchemyError as error:
         raise LedgerUnavailable() from error
-    newest = ScriptDirectory.from_config(_config()).get_current_head()
+    newest, _ = _scripts(_config().get_main_option("script_location", ""))
     if found is None:
         raise SchemaMismatch(f"The database has no ledger yet: {UPGRADE_FIRST}.")
     if found != newest:
         raise SchemaMismatch(f"The database's schema is {found}, this release needs {newest}: {UPGRADE_FIRST}.")
 
 
-def is_empty(database: Database) -> bool:
-    """Whether the database holds no ledger at all."""
-    with database.engine.connect() as connection:
-        return _revision(connection) is None
+@cache
+def _scripts(location: str) -> tuple[str | None, frozenset[str]]:
+    """The newest revision among the migrations at this place, and all of them; they do not change while it runs."""
+    config = Config()
+    config.set_main_option("script_location", location)
+    config.set_main_option("path_separator", "os")
+    scripts = ScriptDirectory.from_config(config)
+    return scripts.get_current_head(), frozenset(script.revision for script in scripts.walk_revisions())
 
 
 def _config() -> Config:
@@ -79,7 +84,7 @@ def _revision(connection: Connection) -> str | None:
 
 def _refuse_newer(connection: Connection) -> None:
     found = _revision(connection)
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    _, known = _scripts(_config().get_main_option("script_location", ""))
     if found is not None and found not in known:
         raise SchemaMismatch(f"The database's schema {found} is newer than this release knows: install a newer one.")
 
@@ -112,10 +117,10 @@ def _bring_up(connection: Connection, projection: ReadModel) -> None:
     there = inspector.has_table(name)
     columns = {column["name"] for column in inspector.get_columns(name)} if there else set()
     if columns != set(projection.table.columns.keys()):
+        _take_off_heads(connection, projection.name)  # the heads first, as appends lock them: no deadlock
         if there:
             projection.table.drop(connection)
         projection.table.create(connection)
-        _take_off_heads(connection, projection.name)
     known = connection.execute(select(PROJECTIONS.c.definition).where(PROJECTIONS.c.name == projection.name)).scalar()
     if known is None:
         connection.execute(insert(PROJECTIONS).values(name=projection.name, definition=projection.definition))
