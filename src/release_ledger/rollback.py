@@ -157,7 +157,7 @@ def _walk_back(history: Iterable[Deployment], search: _Search) -> Choice:
         target = _settled(open_questions, left, forward)
         if target is not None:
             return search.choice("walk_back", target, _why_walked_to(target, search), why_not)
-    target = next((deployment for version, deployment in open_questions.items() if version not in left), None)
+    target = next(iter(open_questions.values()), None)  # what was left is not among them any more
     return search.choice("walk_back", target, _why_walked_to(target, search), why_not)
 
 

@@ -7,7 +7,8 @@ from release_ledger.deployment import Deployment
 from release_ledger.errors import NoRollbackTarget, Refusal
 from release_ledger.events import DeploymentCanceled, DeploymentRequested
 from tests.rules import by_the_letter
-from tests.rules.story import Story
+from tests.rules.story import Story, rolled_back, success
+from tests.rules.story import given as given_story
 
 VERSIONS = st.sampled_from(["A", "B", "C", "D"])
 ENDS = st.sampled_from(["success", "success", "failure", "canceled", "in_progress"])
@@ -59,6 +60,16 @@ def walked(moves: list[Move]) -> Walk:
     for move in moves:
         walk.move(move)
     return walk
+
+
+def test_a_version_deployed_forward_again_is_found_behind_one_that_was_left() -> None:
+    """The newest success is X, by a rollback, and X was left long ago; B was left too, and deployed forward since."""
+    a, b, c, d, x = map(success, "ABCDX")
+    production = given_story(
+        a, x, rolled_back(to="A"), b, rolled_back(to="A"), b, c, rolled_back(to="X"), d, strategy="walk_back"
+    )
+
+    assert production.rollback_target() == "B"
 
 
 @settings(max_examples=150)

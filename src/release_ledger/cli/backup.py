@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sqlite3
 from pathlib import Path
 
 import click
@@ -42,6 +43,8 @@ def backup(file: Path) -> None:
             backup_sqlite(source, file, lambda done, total: bar.update(task, completed=done, total=total))
         except FileExistsError:
             raise click.ClickException(f"{file} is there already; a backup overwrites nothing.") from None
+        except (OSError, sqlite3.Error) as error:
+            raise click.ClickException(f"Cannot copy to {file}: {error}") from None
     click.echo(f"Copied to {file}.")
 
 
