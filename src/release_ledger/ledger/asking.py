@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from functools import cache
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, and_, literal, select
+from sqlalchemy import ColumnElement, and_, bindparam, literal, select
 from sqlalchemy.sql.elements import Label
 from sqlalchemy.sql.selectable import FromClause
 
 from ..projection import FoldedSource, fold_streams, listed
 from ..projection.folded import not_answerable
 from ..store import Head, ReadModelBroken, Row, Source, Store
+from ..store.schema import STREAMS
 
 T = TypeVar("T")
 HEAD_COLUMNS = ("version", "digest", "recorded_at", "generation", "folded")
@@ -83,8 +85,23 @@ def labelled(table: FromClause, prefix: str, *names: str) -> list[Label[object]]
 
 def picked(row: Row, prefix: str) -> Row:
     """The columns that `labelled` put under this prefix."""
+    return {name: row[label] for label, name in _picks(tuple(row), prefix)}
+
+
+@cache
+def _picks(labels: tuple[str, ...], prefix: str) -> list[tuple[str, str]]:
     start = len(prefix) + 1
-    return {name[start:]: value for name, value in row.items() if name.startswith(f"{prefix}_")}
+    return [(label, label[start:]) for label in labels if label.startswith(f"{prefix}_")]
+
+
+def here(table: FromClause, stream: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """The conditions that rows are of the stream in the parameter of this name, and of its live generation.
+
+    The generation is looked up before the rows are, so that a page is read from its index in its order, whatever the
+    database believes of the table.
+    """
+    generation = select(STREAMS.c.generation).where(STREAMS.c.stream == bindparam(stream)).scalar_subquery()
+    return table.c.stream == bindparam(stream), table.c.generation == generation
 
 
 def belongs(table: FromClause, head: FromClause) -> ColumnElement[bool]:

@@ -19,7 +19,7 @@ from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.sql.selectable import FromClause
 
 from ..errors import IdempotencyKeyReused
-from ..store import KeptAnswer, Row, Statement, Store
+from ..store import Conflict, KeptAnswer, Row, Statement, Store
 from ..store.schema import IDEMPOTENCY_KEYS
 from ..store.transaction import insert_row
 from ..versions import write_moment
@@ -34,6 +34,7 @@ K = IDEMPOTENCY_KEYS
 NO_KEY: Final = {"key_scope": None, "key": None}
 KEY_COLUMNS = labelled(K, "kept", "request_digest", "status", "headers", "body")
 _KEPT = Statement(select(*KEY_COLUMNS).where(K.c.scope == bindparam("key_scope"), K.c.key == bindparam("key")))
+_WHOLE = Statement(select(K).where(K.c.scope == bindparam("key_scope"), K.c.key == bindparam("key")))
 _OLDEST = (
     select(K.c.created_at)
     .where(K.c.created_at < bindparam("before"))
@@ -116,8 +117,13 @@ def to_keep(asked: Idempotency, answer: Answer, version: int, now: str) -> KeptA
 
 
 def keep(store: Store, kept: KeptAnswer) -> None:
-    """Keep the answer to a request that recorded nothing. Raises `Conflict` where the key has one already."""
-    store.write(insert_row(K), asdict(kept))
+    """Keep the answer to a request that recorded nothing. Raises `Conflict` where the key has another already."""
+    try:
+        store.write(insert_row(K), asdict(kept))
+    except Conflict:
+        # Ours, when the answer to the INSERT was lost and the store wrote it again.
+        if store.read(_WHOLE, {"key_scope": kept.scope, "key": kept.key}) != [asdict(kept)]:
+            raise
 
 
 def forget_now_and_then(store: Store, asked: Idempotency | None) -> None:

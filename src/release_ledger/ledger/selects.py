@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, select, true
+from sqlalchemy import Select, and_, bindparam, select, true
 from sqlalchemy.sql.selectable import FromClause
 
 from ..projection import ACCESS, own_columns
@@ -15,7 +15,7 @@ from ..projections.release_candidates import ReleaseCandidates
 from ..projections.tokens import Tokens
 from ..store import Params, Statement
 from ..store.schema import PEOPLE, STREAMS
-from .asking import HEAD_COLUMNS, belongs, labelled
+from .asking import HEAD_COLUMNS, belongs, here, labelled
 
 D, C, T = Deployments.table, ReleaseCandidates.table, Tokens.table
 E, P = Environments.table, Projects.table
@@ -53,57 +53,52 @@ def _environments() -> Select[Any]:
 ENVIRONMENT = Statement(_environments().where(_OF_STREAM))
 ENVIRONMENTS = Statement(_environments().where(_BETWEEN).order_by(_HEAD.c.stream))
 
-_DEPLOYMENT_COLUMNS = (
-    *_HEAD_COLUMNS,
-    *labelled(D, "deployment", *own_columns(D)),
-    _ACTOR.c.email.label("actor_email"),
-)
-DEPLOYMENT = Statement(
-    select(*_DEPLOYMENT_COLUMNS)
-    .select_from(
-        _HEAD.outerjoin(D, belongs(D, _HEAD) & (D.c.id == bindparam("deployment_id"))).outerjoin(
-            _ACTOR, _ACTOR.c.person_id == D.c.person_id
-        )
-    )
-    .where(_OF_STREAM)
-    .limit(1)
-)
+_OWN = [D.c[name] for name in own_columns(D)]
+_IN_ENVIRONMENT = here(D, "stream")
 
 
-def _page(rows: FromClause, condition: ColumnElement[bool]) -> Statement:
-    return Statement(
-        select(*_DEPLOYMENT_COLUMNS, E.c.deployments.label("environment_deployments"))
-        .select_from(
-            rows.outerjoin(D, belongs(D, _HEAD) & condition).outerjoin(_ACTOR, _ACTOR.c.person_id == D.c.person_id)
+def _with_deployments(rows: Select[Any]) -> Select[Any]:
+    """The head, how many deployments there are, and these of them."""
+    of = rows.subquery("of")
+    parts = _HEAD.outerjoin(E, belongs(E, _HEAD)).outerjoin(of, true())
+    return (
+        select(
+            *_HEAD_COLUMNS,
+            E.c.deployments.label("environment_deployments"),
+            *labelled(of, "deployment"),
+            _ACTOR.c.email.label("actor_email"),
         )
+        .select_from(parts.outerjoin(_ACTOR, _ACTOR.c.person_id == of.c.person_id))
         .where(_OF_STREAM)
-        .order_by(D.c.number.desc())
+        .order_by(of.c.number.desc())
     )
+
+
+DEPLOYMENT = Statement(
+    _with_deployments(select(*_OWN).where(*_IN_ENVIRONMENT, D.c.id == bindparam("deployment_id")).limit(1))
+)
 
 
 def _filtered(*names: str) -> Statement:
-    # The numbers of the page come first, from an index: asked per row they would cost the whole stream.
-    head, of_page = STREAMS.alias("of_page_head"), D.alias("of_page_row")
-    page = (
-        select(of_page.c.number)
-        .select_from(head.join(of_page, belongs(of_page, head)))
-        .where(head.c.stream == bindparam("stream"), *(of_page.c[name] == bindparam(name) for name in names))
-        .order_by(of_page.c.number.desc())
-        .limit(bindparam("one_more"))
-        .offset(bindparam("skipped"))
-        .subquery("of_page")
+    filters = (D.c[name] == bindparam(name) for name in names)
+    page = select(*_OWN).where(*_IN_ENVIRONMENT, *filters).order_by(D.c.number.desc())
+    return Statement(_with_deployments(page.limit(bindparam("one_more")).offset(bindparam("skipped"))))
+
+
+def _numbered(table: FromClause, of: FromClause, count: str) -> Select[Any]:
+    """A page of rows that are numbered densely: a range, wherever it lies. `of` counts them."""
+    counted = select(of.c[count]).where(*here(of, "stream")).scalar_subquery()
+    last = counted - bindparam("skipped")
+    return (
+        select(*(table.c[name] for name in own_columns(table)))
+        .where(*here(table, "stream"), table.c.number <= last, table.c.number > last - bindparam("per_page"))
+        .order_by(table.c.number.desc())
+        .limit(bindparam("per_page"))
     )
-    return _page(_HEAD.outerjoin(E, belongs(E, _HEAD)).outerjoin(page, true()), D.c.number == page.c.number)
 
 
-# Deployments are numbered densely, so that an unfiltered page is a range; a filtered one costs what it skips.
-_ALL = _page(
-    _HEAD.outerjoin(E, belongs(E, _HEAD)),
-    and_(
-        D.c.number <= E.c.deployments - bindparam("skipped"),
-        D.c.number > E.c.deployments - bindparam("skipped") - bindparam("per_page"),
-    ),
-)
+_ALL = Statement(_with_deployments(_numbered(D, E, "deployments")))
+# A filtered page costs what it skips.
 _FILTERED = {
     (True, False): _filtered("status"),
     (False, True): _filtered("release_candidate_version"),
@@ -123,27 +118,21 @@ def deployments_page(
     return _FILTERED[status is not None, version is not None], params | asked | {"one_more": per_page + 1}
 
 
+_CUT = _numbered(C, P, "candidates").subquery("cut")
 CANDIDATES = Statement(
     select(
         *_HEAD_COLUMNS,
         P.c.candidates.label("project_candidates"),
-        *labelled(C, "candidate", *own_columns(C)),
+        *labelled(_CUT, "candidate"),
         _CUTTER.c.email.label("cutter_email"),
     )
     .select_from(
         _HEAD.outerjoin(P, belongs(P, _HEAD))
-        .outerjoin(
-            C,
-            and_(
-                belongs(C, _HEAD),
-                C.c.number <= P.c.candidates - bindparam("skipped"),
-                C.c.number > P.c.candidates - bindparam("skipped") - bindparam("per_page"),
-            ),
-        )
-        .outerjoin(_CUTTER, _CUTTER.c.person_id == C.c.person_id)
+        .outerjoin(_CUT, true())
+        .outerjoin(_CUTTER, _CUTTER.c.person_id == _CUT.c.person_id)
     )
     .where(_OF_STREAM)
-    .order_by(C.c.number.desc())
+    .order_by(_CUT.c.number.desc())
 )
 
 

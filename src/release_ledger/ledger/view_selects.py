@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, select, true, union_all
 from sqlalchemy.sql.selectable import FromClause
 
 from ..projection import own_columns
@@ -14,13 +14,14 @@ from ..projections.projects import Projects
 from ..projections.release_candidates import ReleaseCandidates
 from ..store import Statement
 from ..store.schema import PEOPLE, STREAMS
-from .asking import HEAD_COLUMNS, anchor, belongs, labelled
+from .asking import HEAD_COLUMNS, anchor, belongs, here, labelled
 from .keeping import KEY_COLUMNS, with_key
 
 HISTORY_PAGE = 50
 D, C = Deployments.table, ReleaseCandidates.table
 E, P = Environments.table, Projects.table
 _HEAD, _PROJECT_HEAD = STREAMS.alias("head"), STREAMS.alias("project_head")
+_OF_PROJECT = and_(*here(C, "project_stream"))
 _CUTTER, _ACTOR = PEOPLE.alias("cutter"), PEOPLE.alias("actor")
 
 
@@ -28,7 +29,7 @@ def _project_part(start: FromClause) -> FromClause:
     return (
         start.outerjoin(_PROJECT_HEAD, _PROJECT_HEAD.c.stream == bindparam("project_stream"))
         .outerjoin(P, belongs(P, _PROJECT_HEAD))
-        .outerjoin(C, belongs(C, _PROJECT_HEAD) & (C.c.release_candidate_version == bindparam("version")))
+        .outerjoin(C, _OF_PROJECT & (C.c.release_candidate_version == bindparam("version")))
         .outerjoin(_CUTTER, _CUTTER.c.person_id == C.c.person_id)
     )
 
@@ -72,36 +73,39 @@ CANDIDATE_VIEW = Statement(
 )
 
 
-def _view_with_deployment(number: ColumnElement[Any]) -> Statement:
+def _view_with_deployment(deployment: Select[Any]) -> Statement:
+    meant = deployment.subquery("meant")
     parts = (
         _project_part(with_key(_environment_part(anchor())))
-        .outerjoin(D, belongs(D, _HEAD) & (D.c.number == number))
-        .outerjoin(_ACTOR, _ACTOR.c.person_id == D.c.person_id)
+        .outerjoin(meant, true())
+        .outerjoin(_ACTOR, _ACTOR.c.person_id == meant.c.person_id)
     )
-    deployment = labelled(D, "deployment", *own_columns(D))
-    columns = (*_ENVIRONMENT_COLUMNS, *_PROJECT_COLUMNS, *deployment, _ACTOR.c.email.label("actor_email"))
+    columns = (
+        *_ENVIRONMENT_COLUMNS,
+        *_PROJECT_COLUMNS,
+        *labelled(meant, "deployment"),
+        _ACTOR.c.email.label("actor_email"),
+    )
     return Statement(select(*columns, *KEY_COLUMNS).select_from(parts).limit(1))
 
 
-_MEANT = D.alias("meant")
-_OF_HEAD = (_MEANT.c.stream == _HEAD.c.stream) & (_MEANT.c.generation == _HEAD.c.generation)
+_OWN = [D.c[name] for name in own_columns(D)]
 VIEW_BY_ID = _view_with_deployment(
-    select(_MEANT.c.number)
-    .where(_OF_HEAD, _MEANT.c.id == bindparam("deployment_id"))
-    .limit(1)
-    .correlate(_HEAD)
-    .scalar_subquery()
+    select(*_OWN).where(*here(D, "stream"), D.c.id == bindparam("deployment_id")).limit(1)
 )
 
 
-def _newest(*conditions: ColumnElement[bool]) -> ColumnElement[Any]:
-    of_version = _MEANT.c.release_candidate_version == bindparam("version")
-    return select(func.max(_MEANT.c.number)).where(_OF_HEAD, of_version, *conditions).correlate(_HEAD).scalar_subquery()
+def _newest(name: str, *conditions: ColumnElement[bool]) -> Select[Any]:
+    of_version = D.c.release_candidate_version == bindparam("version")
+    newest = select(*_OWN).where(*here(D, "stream"), of_version, *conditions).order_by(D.c.number.desc()).limit(1)
+    return select(newest.subquery(name))
 
 
-VIEW_BY_VERSION = _view_with_deployment(func.coalesce(_newest(_MEANT.c.finished == 0), _newest()))
+# Written out: of a parameter, the database does not know that the index of the unfinished serves.
+_NOT = literal_column("0")
+_EITHER = union_all(_newest("unfinished", D.c.finished == _NOT), _newest("newest")).subquery("either")
+VIEW_BY_VERSION = _view_with_deployment(select(_EITHER).order_by(_EITHER.c.finished).limit(1))
 
-_OWN = [D.c[name] for name in own_columns(D)]
 _HERE = (D.c.stream == bindparam("of_stream"), D.c.generation == bindparam("of_generation"))
 HISTORY = Statement(
     select(*_OWN).where(*_HERE, D.c.number < bindparam("before")).order_by(D.c.number.desc()).limit(HISTORY_PAGE)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
 from importlib.metadata import entry_points
 from typing import Final
 
@@ -24,12 +24,16 @@ def installed() -> Mapping[str, Projection]:
     return found
 
 
-def relevant(stream: str) -> list[Projection]:
+def relevant(stream: str) -> Sequence[Projection]:
     """The projections that fold the events of this stream; none for a stream that is not the ledger's."""
-    kind = kind_of(stream)
+    return _relevant(kind_of(stream), tuple(installed().values()))
+
+
+@lru_cache(maxsize=16)
+def _relevant(kind: type[Event], projections: tuple[Projection, ...]) -> Sequence[Projection]:
     if kind is Event:
-        return []
-    return [p for p in installed().values() if any(issubclass(event, kind) for event in p.events)]
+        return ()
+    return tuple(p for p in projections if any(issubclass(event, kind) for event in p.events))
 
 
 def tag(projection: Projection) -> str:

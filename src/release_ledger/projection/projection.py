@@ -7,6 +7,7 @@ streams is computed by the query.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from functools import cache
 from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text
@@ -121,6 +122,7 @@ def read_model(name: str, *columns: Column[Any], key: Iterable[str] = (), indexe
     )
 
 
-def own_columns(table: Table) -> list[str]:
+@cache
+def own_columns(table: Table) -> tuple[str, ...]:
     """The columns that the projection declared."""
-    return [column.name for column in table.columns if column.name not in ("stream", "generation")]
+    return tuple(column.name for column in table.columns if column.name not in ("stream", "generation"))

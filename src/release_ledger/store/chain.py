@@ -6,12 +6,15 @@ This form is frozen: a ledger written today is verified by it for ever.
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Any, Final
+
+import msgspec
 
 FIRST_DIGEST: Final = bytes(32)
 LARGEST_INTEGER: Final = 2**53 - 1
 _DOMAIN: Final = b"release-ledger/1\n"
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")
+_LEAVES: Final = frozenset((str, bool, type(None)))
 
 
 class NotCanonical(ValueError):
@@ -22,7 +25,7 @@ def canonical(value: Any) -> bytes:
     """The one way to write a value: canonical JSON (RFC 8785) in UTF-8. Raises `NotCanonical`."""
     _check(value)
     try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        return _ENCODER.encode(value)
     except UnicodeEncodeError as error:
         raise NotCanonical("a lone surrogate is not text") from error
 
@@ -34,7 +37,7 @@ def digest(previous: bytes, *, stream: str, version: int, topic: str, recorded_a
 
 
 def _check(value: Any) -> None:
-    if value is None or isinstance(value, (str, bool)):
+    if type(value) in _LEAVES or isinstance(value, str):
         return
     if isinstance(value, int):
         if not -LARGEST_INTEGER <= value <= LARGEST_INTEGER:
@@ -46,6 +49,7 @@ def _check(value: Any) -> None:
         for key, item in value.items():
             if not isinstance(key, str) or not key.isascii():
                 raise NotCanonical("a key that is not ASCII text")
-            _check(item)
+            if type(item) not in _LEAVES:
+                _check(item)
     else:
         raise NotCanonical(f"a value of type {type(value).__name__}")

@@ -1,6 +1,7 @@
-"""Connections to one database, SQLite or PostgreSQL, from a pool; each configured to lose nothing and to wait bounded.
+"""Connections to one database, SQLite or PostgreSQL, kept between uses; each set to lose nothing and to wait bounded.
 
 SQLite: WAL, `synchronous=FULL`. PostgreSQL: autocommit, so that a statement is one exchange and one transaction.
+Both sides bound an exchange: the server (`statement_timeout`) where it works too long, we where nothing comes at all.
 """
 
 from __future__ import annotations
@@ -8,17 +9,25 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import create_engine, event, exc
 from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.pool import NullPool, PoolProxiedConnection
 
 from ..errors import ConfigurationError
+from . import failures
+from .failures import CommitInDoubt, Failure, Unreachable
+from .patience import PatientConnection
 from .statement import POSTGRESQL, SQLITE, Cursor
 
 BUSY_TIMEOUT_S: Final = 5.0
+PLACE_WITHIN_S: Final = 5.0
 _POSTGRESQL_ARGS: Final = {
     "autocommit": True,
     "connect_timeout": 3,
@@ -28,8 +37,18 @@ _POSTGRESQL_ARGS: Final = {
     "tcp_user_timeout": 10_000,
     "application_name": "release-ledger",
     "options": "-c statement_timeout=10000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000"
-    " -c default_transaction_isolation=read\\ committed",
+    " -c default_transaction_isolation=read\\ committed"
+    # Ours are made for their indexes, and planning one anew costs several times its execution.
+    " -c plan_cache_mode=force_generic_plan",
 }
+
+
+class Kept(NamedTuple):
+    """A connection between two uses, its cursor, and how often connections had been forgotten when it was made."""
+
+    connection: PoolProxiedConnection
+    cursor: Any
+    since: int
 
 
 class Database:
@@ -39,23 +58,64 @@ class Database:
         self.url = _checked(url)
         self.is_postgresql = self.url.get_backend_name() == "postgresql"
         self.dialect = POSTGRESQL if self.is_postgresql else SQLITE
-        self.engine = _postgresql(self.url, pool_size) if self.is_postgresql else _sqlite(self.url, pool_size)
+        self.engine = _postgresql(self.url) if self.is_postgresql else _sqlite(self.url)
+        self._places = threading.BoundedSemaphore(2 * pool_size)
+        self._free: deque[Kept] = deque()
+        self._since = 0
         self._turn = threading.Lock()
 
     @contextmanager
     def cursor(self) -> Iterator[Cursor]:
-        """A cursor outside of any transaction; its connection is given up when the database was lost."""
-        connection = self.engine.raw_connection()
+        """A cursor outside of any transaction; its connection is kept for the next unless it was lost or left amid one.
+
+        Raises SQLAlchemy's `TimeoutError` when all connections stay in use.
+        """
+        if not self._places.acquire(timeout=PLACE_WITHIN_S):
+            raise exc.TimeoutError("all connections to the database are in use")
         try:
-            cursor = connection.cursor()
-            yield cursor  # type: ignore[misc]
-        except Exception:
-            if getattr(connection.dbapi_connection, "closed", False):
-                connection.invalidate()
-            raise
+            kept = self._taken()
+            try:
+                yield kept.cursor
+            except BaseException:
+                kept.cursor.close()
+                kept = kept._replace(cursor=self._new_cursor(kept.connection))
+                raise
+            finally:
+                self._given_back(kept)
         finally:
-            with suppress(exc.InvalidRequestError):
-                connection.close()
+            self._places.release()
+
+    def _taken(self) -> Kept:
+        try:
+            return self._free.pop()
+        except IndexError:
+            since = self._since
+            connection = self._connected()
+            return Kept(connection, self._new_cursor(connection), since)
+
+    def _connected(self) -> PoolProxiedConnection:
+        try:
+            return self.engine.raw_connection()
+        except Exception as error:
+            if failures.of(error) is Failure.IN_DOUBT:
+                raise Unreachable(str(error)) from error
+            raise
+
+    def _new_cursor(self, connection: PoolProxiedConnection) -> Any:
+        return psycopg.RawCursor(connection.dbapi_connection) if self.is_postgresql else connection.cursor()
+
+    def _given_back(self, kept: Kept) -> None:
+        driver: Any = kept.connection.dbapi_connection
+        if self.is_postgresql:
+            clean = not driver.closed and driver.pgconn.transaction_status == TransactionStatus.IDLE
+        else:
+            clean = not driver.in_transaction
+        if clean and kept.since == self._since:
+            self._free.append(kept)
+        elif self.is_postgresql and driver.closed:
+            kept.connection.invalidate()  # there is nothing to roll back, and no error to log
+        else:
+            kept.connection.close()
 
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[Cursor]:
@@ -69,11 +129,20 @@ class Database:
             cursor.execute(("BEGIN" if self.is_postgresql else "BEGIN IMMEDIATE") if write else read)
             try:
                 yield cursor
-                cursor.execute("COMMIT")
+                self._commit(cursor)
             except BaseException:
                 with suppress(Exception):
                     cursor.execute("ROLLBACK")
                 raise
+
+    def _commit(self, cursor: Cursor) -> None:
+        try:
+            cursor.execute("COMMIT")
+        except sqlite3.Error as error:
+            # SQLite answers an I/O error also when only the last step failed, with the commit in the log.
+            if failures.of(error) is Failure.UNAVAILABLE:
+                raise CommitInDoubt(str(error)) from error
+            raise
 
     @contextmanager
     def _sqlite_turn(self) -> Iterator[None]:
@@ -86,10 +155,14 @@ class Database:
             self._turn.release()
 
     def forget_connections(self) -> None:
-        """After the database was lost, or refused to write: no pooled connection is trusted to be what it was."""
-        self.engine.dispose()
+        """After the database was lost, or refused to write: no kept connection is trusted to be what it was."""
+        self._since += 1
+        with suppress(IndexError):
+            while True:
+                self._free.pop().connection.close()
 
     def close(self) -> None:
+        self.forget_connections()
         self.engine.dispose()
 
 
@@ -107,19 +180,25 @@ def _checked(text: str) -> URL:
     return url
 
 
-def _postgresql(url: URL, pool_size: int) -> Engine:
+def _postgresql(url: URL) -> Engine:
     asked = {name: value for name, value in _POSTGRESQL_ARGS.items() if name not in url.query}
-    return create_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_timeout=5, connect_args=asked)
+    engine = create_engine(url, poolclass=NullPool, connect_args=asked)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: object, _record: object, _args: object, given: dict[str, Any]) -> PatientConnection:
+        return PatientConnection.connect(**given)
+
+    return engine
 
 
-def _sqlite(url: URL, pool_size: int) -> Engine:
+def _sqlite(url: URL) -> Engine:
     arguments: dict[str, Any] = {
         "timeout": BUSY_TIMEOUT_S,
         "isolation_level": None,
         "check_same_thread": False,
         "cached_statements": 256,
     }
-    engine = create_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_timeout=5, connect_args=arguments)
+    engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: object) -> None:

@@ -18,9 +18,18 @@ class Failure(Enum):
     CONFLICT = auto()  # the version is taken: decide again
     AGAIN = auto()  # nothing was written: the same append again
     IN_DOUBT = auto()  # the answer to a commit may be lost: the same append again, then compare digests
+    UNREACHABLE = auto()  # no connection was to be had, so nothing was sent: again, for a moment
     UNAVAILABLE = auto()  # nothing was written, and the database cannot: 503
     BROKEN = auto()  # a table or column is not there: fold, or append carefully
     OTHER = auto()  # something about a row: append carefully
+
+
+class Unreachable(Exception):
+    """No connection was to be had: nothing was sent."""
+
+
+class CommitInDoubt(Exception):
+    """An error of the COMMIT itself: it may have come after the transaction was on the disk."""
 
 
 # SQLite has no other names for them.
@@ -52,6 +61,10 @@ def of(error: Exception) -> Failure:
     """The failure that an exception of the driver, or of SQLAlchemy's pool, stands for."""
     if isinstance(error, exc.DBAPIError) and isinstance(error.orig, Exception):
         return of(error.orig)
+    if isinstance(error, Unreachable):
+        return Failure.UNREACHABLE
+    if isinstance(error, CommitInDoubt):
+        return Failure.IN_DOUBT
     if isinstance(error, psycopg.Error):
         return _of_postgresql(error)
     if isinstance(error, sqlite3.Error):

@@ -6,7 +6,7 @@ Measured (architecture, "The store"): one execution through SQLAlchemy Core cost
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import psycopg
@@ -16,8 +16,9 @@ from sqlalchemy.sql import ClauseElement
 Row = dict[str, Any]
 Params = Mapping[str, Any]
 
-POSTGRESQL: Dialect = psycopg.dialect()  # type: ignore[no-untyped-call]
-SQLITE: Dialect = sqlite.dialect(paramstyle="named")
+# Numbered binds: the driver takes the text as it is and does not parse it.
+POSTGRESQL: Dialect = psycopg.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+SQLITE: Dialect = sqlite.dialect(paramstyle="qmark")
 
 
 class Cursor(Protocol):
@@ -30,25 +31,35 @@ class Cursor(Protocol):
     def fetchall(self) -> list[Any]: ...
 
 
+class Compiled(NamedTuple):
+    """The SQL for one database, its binds in their order, and the values of those that the statement itself brought."""
+
+    sql: str
+    binds: tuple[str, ...]
+    own: dict[str, Any]
+
+
 class Statement:
     """A compiled statement; `params` fill its named binds."""
 
     def __init__(self, clause: ClauseElement) -> None:
         self.clause = clause
-        self._compiled: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._compiled: dict[str, Compiled] = {}
         self._names: list[str] | None = None
 
-    def text(self, dialect: Dialect) -> tuple[str, dict[str, Any]]:
-        """The SQL for this database and the values of the binds that the statement itself brought."""
+    def compiled(self, dialect: Dialect) -> Compiled:
+        """What is executed on this database."""
         known = self._compiled.get(dialect.name)
         if known is None:
-            compiled = self.clause.compile(dialect=dialect)
-            known = self._compiled[dialect.name] = (str(compiled), dict(compiled.params))
+            made: Any = self.clause.compile(dialect=dialect)
+            own = {name: value for name, value in made.params.items() if value is not None}
+            known = self._compiled[dialect.name] = Compiled(str(made), tuple(made.positiontup or ()), own)
         return known
 
     def execute(self, cursor: Cursor, dialect: Dialect, params: Params) -> None:
-        sql, own = self.text(dialect)
-        cursor.execute(sql, {**own, **params})
+        sql, binds, own = self.compiled(dialect)
+        values = {**own, **params} if own else params
+        cursor.execute(sql, [values[name] for name in binds])
 
     def rows(self, cursor: Cursor, dialect: Dialect, params: Params) -> list[Row]:
         """Execute it; what it returned, a dict a row."""

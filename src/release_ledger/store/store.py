@@ -97,9 +97,10 @@ class Store:
                     raise Conflict(str(error)) from error
                 if failure is Failure.OTHER:
                     raise
+                self._forget_what_is_lost(failure)
                 if failure is Failure.UNAVAILABLE or time.monotonic() > deadline:
                     raise LedgerUnavailable() from error
-                self._recover(failure)
+                _pause()
 
     def append(self, append: Append) -> list[int]:
         """Record the events and write their rows, both or neither; the events' positions. Raises `Conflict`.
@@ -110,7 +111,7 @@ class Store:
 
     def append_all(self, appends: Sequence[Append]) -> list[int]:
         """Like `append`, to several streams in one transaction."""
-        deadline = time.monotonic() + IN_DOUBT_S
+        began = time.monotonic()
         careful, in_doubt = any(append.faults for append in appends), False
         while True:
             try:
@@ -122,23 +123,33 @@ class Store:
                     if before is None:
                         raise Conflict(appends[0].head.stream) from error
                     return before
+                self._forget_what_is_lost(failure)
+                if failure is Failure.IN_DOUBT and not self.database.is_postgresql:
+                    return self._settled(appends, error)
                 if failure is Failure.UNAVAILABLE and not in_doubt:
-                    self.database.forget_connections()
                     raise LedgerUnavailable() from error
                 if failure in (Failure.BROKEN, Failure.OTHER):
                     if careful:
                         raise LedgerUnavailable() from error
                     careful = True
                     continue
-                if time.monotonic() > deadline:
-                    raise LedgerUnavailable() from error
                 in_doubt = in_doubt or failure is Failure.IN_DOUBT
-                self._recover(failure)
+                waits = CONNECT_S if failure is Failure.UNREACHABLE and not in_doubt else IN_DOUBT_S
+                if time.monotonic() > began + waits:
+                    raise LedgerUnavailable() from error
+                _pause()
 
     def _try(self, appends: Sequence[Append], careful: bool) -> list[int]:
         if self.database.is_postgresql and not careful and len(appends) == 1 and postgresql.fits(appends[0]):
             return postgresql.write(self.database, appends[0])
         return transaction.write(self.database, appends, careful=careful)
+
+    def _settled(self, appends: Sequence[Append], error: Exception) -> list[int]:
+        """What came of a COMMIT that SQLite answered with an error: nobody is still at it, so a look is enough."""
+        recorded = self._recorded_before(appends)
+        if recorded is None:
+            raise LedgerUnavailable() from error
+        return recorded
 
     def _recorded_before(self, appends: Sequence[Append]) -> list[int] | None:
         """The positions of what an earlier try recorded; None where another's events have the versions."""
@@ -151,10 +162,9 @@ class Store:
             positions += [row["position"] for row in rows]
         return positions
 
-    def _recover(self, failure: Failure) -> None:
+    def _forget_what_is_lost(self, failure: Failure) -> None:
         if failure in (Failure.IN_DOUBT, Failure.UNAVAILABLE):
             self.database.forget_connections()
-        time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 - jitter, not a secret
 
     @contextmanager
     def snapshot(self) -> Iterator[Source]:
@@ -166,12 +176,17 @@ class Store:
             failure = failures.of(error)
             if failure is Failure.BROKEN:
                 raise ReadModelBroken(str(error)) from error
-            if failure in (Failure.IN_DOUBT, Failure.UNAVAILABLE, Failure.AGAIN):
+            self._forget_what_is_lost(failure)
+            if failure in (Failure.IN_DOUBT, Failure.UNREACHABLE, Failure.UNAVAILABLE, Failure.AGAIN):
                 raise LedgerUnavailable() from error
             raise
 
     def close(self) -> None:
         self.database.close()
+
+
+def _pause() -> None:
+    time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 - jitter, not a secret
 
 
 def head_of(source: Source, stream: str) -> Head:
