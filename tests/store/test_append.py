@@ -1,6 +1,7 @@
 """Appending at an expected version: events, head and rows together, or nothing."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import BigInteger, Column
@@ -172,3 +173,33 @@ def test_a_read_model_may_have_no_columns_but_its_key(store: Store) -> None:
         head = head_of(store, "s")
 
     assert run(store, "SELECT number FROM numbers") == [{"number": 7}]
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_an_append_on_the_condition_that_another_stream_stands(store: Store, is_new: bool) -> None:
+    """It is in while the other stream stands as it did; when that has moved, it is a conflict and writes nothing."""
+    if not is_new:
+        append(store, configured())
+    append(store, configured(), stream=STAGING)
+    then = head_of(store, STAGING).mark
+    made = replace(append_of(store, *([configured()] if is_new else [requested(1)])), unmoved=[(STAGING, then)])
+    append(store, requested(1), stream=STAGING)
+    before = stored(store)
+
+    with pytest.raises(Conflict):
+        store.append(made)
+
+    assert stored(store) == before
+    assert store.append(replace(made, unmoved=[(STAGING, head_of(store, STAGING).mark), ("nowhere", "")]))
+
+
+def test_an_append_on_the_condition_that_another_stream_is_not_there(store: Store) -> None:
+    """A stream that has begun meanwhile has moved."""
+    append(store, configured())
+    made = replace(append_of(store, requested(1)), unmoved=[(STAGING, "")])
+    append(store, configured(), stream=STAGING)
+
+    with pytest.raises(Conflict):
+        store.append(made)
+
+    assert versions(store) == [1]

@@ -2,5 +2,6 @@
 
 from .ledger import Ledger
 from .recording import Caller
+from .trusting import AccessMoved
 
-__all__ = ["Caller", "Ledger"]
+__all__ = ["AccessMoved", "Caller", "Ledger"]

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, and_, bindparam, literal, select
 from sqlalchemy.sql.elements import Label
 from sqlalchemy.sql.selectable import FromClause
 
-from ..projection import FoldedSource, fold_streams, listed
+from ..projection import ACCESS, FoldedSource, fold_streams, listed
 from ..projection.folded import not_answerable
 from ..store import Head, ReadModelBroken, Row, Source, Store
-from ..store.schema import STREAMS
+from ..store.schema import STREAMS, mark_of
 
 T = TypeVar("T")
 HEAD_COLUMNS = ("version", "digest", "recorded_at", "generation", "folded")
+# How the tokens stand: every question and every look asks for it, so that none is answered to one that was revoked.
+ACCESS_MARK: Label[Any] = mark_of(ACCESS).label("access_mark")
 
 
 class NotLive(Exception):

@@ -184,25 +184,26 @@ class EnvironmentCommands(EnvironmentQuestions):
         occurred_at: str | None = None,
         answer: Callable[[Outcome], tuple[Answer, int] | None] = lambda outcome: None,
     ) -> Outcome:
+        meant: Any = {"of_deployment": of_deployment, "deployment_id": deployment_id}
+
         def look(source: Source) -> View:
-            return environment_view(
-                source,
-                project_name,
-                environment_name,
-                version,
-                by.key,
-                of_deployment=of_deployment,
-                deployment_id=deployment_id,
-            )
+            return environment_view(source, project_name, environment_name, version, by.key, **meant)
+
+        stream, projects = environment_stream(project_name, environment_name), project_stream(project_name)
+
+        def recall() -> View | None:
+            return self.remembered.view(self.store, stream, projects, version, **meant)
 
         command = Command(
-            streams=[environment_stream(project_name, environment_name), project_stream(project_name)],
+            streams=[stream, projects],
             look=look,
             decide=decided,
             by=by,
             answer=answer,
             occurred_at=occurred_at,
             names={"project_name": project_name, "environment_name": environment_name},
+            remembered=self.remembered,
+            recall=recall,
         )
         try:
             return carry_out(self.store, command)

@@ -9,6 +9,8 @@ from ..store import open_store
 from .access_commands import AccessCommands
 from .environment_commands import EnvironmentCommands
 from .project_commands import ProjectCommands
+from .remembered import KnownToken
+from .trusting import TrustingStore
 
 
 class Ledger(EnvironmentCommands, ProjectCommands, AccessCommands):
@@ -18,6 +20,15 @@ class Ledger(EnvironmentCommands, ProjectCommands, AccessCommands):
     def open(cls, url: str, *, pool_size: int = 10) -> Ledger:
         """The ledger in the database at a URL; connects when first used."""
         return cls(open_store(url, pool_size=pool_size))
+
+    def trusting(self, known: KnownToken) -> Ledger:
+        """This ledger for one request, on the condition that the tokens stand as they did. Raises `AccessMoved`."""
+        return Ledger(TrustingStore(self.store, known.mark), self.remembered)
+
+    def confirm(self) -> None:
+        """Raise `AccessMoved` where the condition does not hold; at once where it was found to hold before."""
+        if isinstance(self.store, TrustingStore):
+            self.store.confirm()
 
     def close(self) -> None:
         self.store.close()

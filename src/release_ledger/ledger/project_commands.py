@@ -82,6 +82,7 @@ class ProjectCommands(ProjectQuestions):
             answer=answer,
             occurred_at=occurred_at,
             names={"project_name": project_name},
+            remembered=self.remembered,
         )
         return carry_out(self.store, command)
 

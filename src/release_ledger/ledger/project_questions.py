@@ -14,6 +14,7 @@ from ..store.store import as_head, stream_names
 from . import answers, selects
 from .answers import Answer
 from .asking import ask, picked, require, require_page, require_row
+from .remembered import KnownToken, Remembered
 from .views import project_view
 
 
@@ -30,8 +31,8 @@ class Page:
 class ProjectQuestions:
     """What can be asked of projects, and of tokens."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, store: Store, remembered: Remembered | None = None) -> None:
+        self.store, self.remembered = store, remembered or Remembered()
 
     def projects(self, only: Iterable[str] | None = None) -> list[Answer]:
         """All projects in the order of their names, or those of some names."""
@@ -86,8 +87,8 @@ class ProjectQuestions:
             raise ReleaseNotFound()
         return answers.candidate(view.candidate, view.candidate_email), view.head.version
 
-    def token(self, token_sha256: str) -> tuple[Token, str | None] | None:
-        """The token of a digest and its owner's e-mail, whether it opens or not."""
+    def token(self, token_sha256: str) -> KnownToken | None:
+        """The token of a digest, whether it opens or not; it is remembered."""
 
         def question(source: Source) -> Row | None:
             rows = source.read(selects.TOKEN, {"token_sha256": token_sha256})
@@ -97,7 +98,11 @@ class ProjectQuestions:
             return rows[0] if rows[0]["token_token_name"] is not None else None
 
         row = ask(self.store, [ACCESS], question)
-        return None if row is None else (cast(Token, picked(row, "token")), row["owner_email"])
+        if row is None:
+            return None
+        known = KnownToken(cast(Token, picked(row, "token")), row["owner_email"], row["access_mark"])
+        self.remembered.note_token(known)
+        return known
 
     def tokens(self) -> list[Answer]:
         """All tokens in the order of their names, without their digests."""

@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ..errors import LedgerUnavailable
+from ..errors import LedgerUnavailable, Refusal
 from ..events import Event, stamp
 from ..projection import FoldedSource, Rows, fold_live
-from ..store import Append, Conflict, KeptAnswer, Source, Store
+from ..store import Append, Conflict, KeptAnswer, ReadModelBroken, Source, Store
 from ..store.append import chained, next_moment
 from ..store.codec import encode
 from .answers import Answer
-from .asking import ask
+from .asking import NotLive, ask
 from .keeping import NO_KEY, Idempotency, forget_now_and_then, keep, read_kept, replay, to_keep
+from .remembered import Remembered, unmoved
 from .views import View
 
 DECIDE_AGAIN_S: Final = 5.0
@@ -64,7 +65,7 @@ class Command:
     """One command: the streams it looks at, how it looks, what it decides, and what its events carry.
 
     `answer` makes the answer from what is about to be recorded, so that it can be kept with it under the request's key;
-    None where the rows do not tell.
+    None where the rows do not tell. `recall` is what this process remembers of what `look` would see, if it is enough.
     """
 
     streams: Sequence[str]
@@ -75,15 +76,18 @@ class Command:
     occurred_at: str | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     people: Sequence[tuple[str, str]] = ()
+    remembered: Remembered = field(default_factory=Remembered)
+    recall: Callable[[], View | None] = lambda: None
 
 
 def carry_out(store: Store, command: Command) -> Outcome:
     """Record what the command decides. Raises a refusal, `Replayed`, or `LedgerUnavailable` after 5 s of conflicts."""
     deadline = time.monotonic() + DECIDE_AGAIN_S
     tries = 0
+    outcome = _from_memory(store, command)
     while True:
         try:
-            outcome = _try(store, command)
+            outcome = outcome or _try(store, command)
             forget_now_and_then(store, command.by.idempotency)
             return outcome
         except Conflict:
@@ -93,10 +97,28 @@ def carry_out(store: Store, command: Command) -> Outcome:
         time.sleep(random.uniform(0, min(0.002 * tries, 0.05)))  # noqa: S311 - jitter, not a secret
 
 
+def _from_memory(store: Store, command: Command) -> Outcome | None:
+    """What comes of the command by what is remembered; None where it must look: refused, a repetition, a conflict."""
+    view = command.recall()
+    if view is None:
+        return None
+    try:
+        view, now, decided = _decide(store, command, view)
+    except (Refusal, NotLive, ReadModelBroken):
+        return None
+    if not decided:
+        return None
+    try:
+        return _record(store, command, view, now, decided, unmoved(view))
+    except Conflict:
+        command.remembered.forget(view.head.stream, worthless=True)
+        return None
+
+
 def _try(store: Store, command: Command) -> Outcome:
     # Looking and deciding are pure, so both are done again on folded streams where the rows are not live.
     try:
-        view, now, decided = ask(store, command.streams, lambda source: _decide(store, command, source))
+        view, now, decided = ask(store, command.streams, lambda source: _decide(store, command, command.look(source)))
     except LedgerUnavailable:
         # A retry is answered as its first try was, also when nothing new can be decided.
         if command.by.idempotency is not None:
@@ -107,6 +129,17 @@ def _try(store: Store, command: Command) -> Outcome:
         for kept in _kept(command, outcome, now):
             keep(store, kept)
         return outcome
+    return _record(store, command, view, now, decided)
+
+
+def _record(
+    store: Store,
+    command: Command,
+    view: View,
+    now: str,
+    decided: Sequence[Event],
+    others: Sequence[tuple[str, str]] = (),
+) -> Outcome:
     events = _stamped(command, view, decided, now)
     folded = fold_live(view.head, events, view.known, store)
     outcome = Outcome(view=view, events=events, rows=folded.rows)
@@ -118,18 +151,19 @@ def _try(store: Store, command: Command) -> Outcome:
         faults=folded.faults,
         people=command.people,
         keys=_kept(command, outcome, now),
+        unmoved=others,
     )
     store.append(append)
+    command.remembered.note(view, append, folded.rows, command.by.email)
     return outcome
 
 
-def _decide(store: Store, command: Command, source: Source) -> tuple[View, str, tuple[Event, ...]]:
+def _decide(store: Store, command: Command, view: View) -> tuple[View, str, tuple[Event, ...]]:
     """What the command sees, and what it decides; raises `Replayed` where the request was answered before."""
-    view = command.look(source)
     view.if_match = command.by.if_match
     asked = command.by.idempotency
     if asked is not None:
-        replay(read_kept(store, asked) if isinstance(source, FoldedSource) else view.kept, asked)
+        replay(read_kept(store, asked) if isinstance(view.source, FoldedSource) else view.kept, asked)
     now = next_moment(view.head)
     return view, now, tuple(command.decide(view, now))
 

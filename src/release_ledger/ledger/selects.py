@@ -15,13 +15,13 @@ from ..projections.release_candidates import ReleaseCandidates
 from ..projections.tokens import Tokens
 from ..store import Params, Statement
 from ..store.schema import PEOPLE, STREAMS
-from .asking import HEAD_COLUMNS, belongs, here, labelled
+from .asking import ACCESS_MARK, HEAD_COLUMNS, belongs, here, labelled
 
 D, C, T = Deployments.table, ReleaseCandidates.table, Tokens.table
 E, P = Environments.table, Projects.table
 _HEAD = STREAMS.alias("head")
 _ACTOR, _CUTTER, _OWNER = PEOPLE.alias("actor"), PEOPLE.alias("cutter"), PEOPLE.alias("owner")
-_HEAD_COLUMNS = (_HEAD.c.stream.label("head_stream"), *labelled(_HEAD, "head", *HEAD_COLUMNS))
+_HEAD_COLUMNS = (ACCESS_MARK, _HEAD.c.stream.label("head_stream"), *labelled(_HEAD, "head", *HEAD_COLUMNS))
 _OF_STREAM = _HEAD.c.stream == bindparam("stream")
 _BETWEEN = and_(_HEAD.c.stream >= bindparam("first"), _HEAD.c.stream < bindparam("beyond"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, select, true, union_all
+from sqlalchemy.sql.elements import Label
 from sqlalchemy.sql.selectable import FromClause
 
 from ..projection import own_columns
@@ -14,7 +15,7 @@ from ..projections.projects import Projects
 from ..projections.release_candidates import ReleaseCandidates
 from ..store import Statement
 from ..store.schema import PEOPLE, STREAMS
-from .asking import HEAD_COLUMNS, anchor, belongs, here, labelled
+from .asking import ACCESS_MARK, HEAD_COLUMNS, anchor, belongs, here, labelled
 from .keeping import KEY_COLUMNS, with_key
 
 HISTORY_PAGE = 50
@@ -34,14 +35,14 @@ def _project_part(start: FromClause) -> FromClause:
     )
 
 
-_PROJECT_COLUMNS = (
+_PROJECT_COLUMNS: tuple[Label[Any], ...] = (
     *labelled(_PROJECT_HEAD, "project_head", *HEAD_COLUMNS),
     P.c.state.label("project_state"),
     *labelled(C, "candidate", *own_columns(C)),
     _CUTTER.c.email.label("cutter_email"),
 )
 PROJECT_VIEW = Statement(
-    select(*_PROJECT_COLUMNS, *KEY_COLUMNS).select_from(with_key(_project_part(anchor()))).limit(1)
+    select(ACCESS_MARK, *_PROJECT_COLUMNS, *KEY_COLUMNS).select_from(with_key(_project_part(anchor()))).limit(1)
 )
 
 
@@ -49,7 +50,11 @@ def _environment_part(start: FromClause) -> FromClause:
     return start.outerjoin(_HEAD, _HEAD.c.stream == bindparam("stream")).outerjoin(E, belongs(E, _HEAD))
 
 
-_ENVIRONMENT_COLUMNS = (*labelled(_HEAD, "head", *HEAD_COLUMNS), E.c.state.label("environment_state"))
+_ENVIRONMENT_COLUMNS: tuple[Label[Any], ...] = (
+    ACCESS_MARK,
+    *labelled(_HEAD, "head", *HEAD_COLUMNS),
+    E.c.state.label("environment_state"),
+)
 ENVIRONMENT_VIEW = Statement(
     select(
         *_ENVIRONMENT_COLUMNS,
@@ -102,7 +107,7 @@ def _newest(name: str, *conditions: ColumnElement[bool]) -> Select[Any]:
 
 
 # Written out: of a parameter, the database does not know that the index of the unfinished serves.
-_NOT = literal_column("0")
+_NOT: ColumnElement[int] = literal_column("0")
 _EITHER = union_all(_newest("unfinished", D.c.finished == _NOT), _newest("newest")).subquery("either")
 VIEW_BY_VERSION = _view_with_deployment(select(_EITHER).order_by(_EITHER.c.finished).limit(1))
 

@@ -31,11 +31,15 @@ from .view_selects import (
 
 @dataclass(kw_only=True)
 class View:
-    """What one command saw. `known` are the rows that the fold may need, as the projections hold them."""
+    """What one command saw. `known` are the rows that the fold may need, as the projections hold them.
+
+    `access` is how the tokens stood (`Head.mark`).
+    """
 
     source: Source
     head: Head
     project_head: Head
+    access: str = ""
     project: Project | None = None
     environment: Environment | None = None
     candidate: Candidate | None = None
@@ -99,7 +103,7 @@ def project_view(source: Source, project_name: str, version: str = "", key: Mapp
     stream = project_stream(project_name)
     row = source.read(PROJECT_VIEW, {"project_stream": stream, "version": version, **key})[0]
     head = as_head(stream, picked(row, "project_head"))
-    view = View(source=source, head=head, project_head=head, kept=kept_in(row))
+    view = View(source=source, head=head, project_head=head, access=row["access_mark"], kept=kept_in(row))
     _fill_project(view, row)
     view.known["projects"] = {(): view.project}
     return view
@@ -127,7 +131,7 @@ def environment_view(
     row = source.read(statement, params)[0]
     head = as_head(stream, picked(row, "head"))
     project_head = as_head(projects, picked(row, "project_head"))
-    view = View(source=source, head=head, project_head=project_head, kept=kept_in(row))
+    view = View(source=source, head=head, project_head=project_head, access=row["access_mark"], kept=kept_in(row))
     _fill_project(view, row)
     require_row(source, head, "environments", row["environment_state"])
     if row["environment_state"] is not None:

@@ -26,11 +26,12 @@ def installed() -> Mapping[str, Projection]:
 
 def relevant(stream: str) -> Sequence[Projection]:
     """The projections that fold the events of this stream; none for a stream that is not the ledger's."""
-    return _relevant(kind_of(stream), tuple(installed().values()))
+    return _relevant(stream.partition("/")[0], tuple(installed().values()))
 
 
 @lru_cache(maxsize=16)
-def _relevant(kind: type[Event], projections: tuple[Projection, ...]) -> Sequence[Projection]:
+def _relevant(sort: str, projections: tuple[Projection, ...]) -> Sequence[Projection]:
+    kind = kind_of(sort)
     if kind is Event:
         return ()
     return tuple(p for p in projections if any(issubclass(event, kind) for event in p.events))

@@ -34,6 +34,11 @@ class Head:
         """Whether there is no such stream yet. Its version is no sign of it: a stranger's stream may begin at 0."""
         return not self.recorded_at
 
+    @property
+    def mark(self) -> str:
+        """How the stream stands, in one text; as `schema.mark_of` asks the database for it."""
+        return "" if self.is_new else f"{self.version}.{self.generation}.{self.folded}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recorded:
@@ -86,7 +91,8 @@ class Append:
     """One append, made completely before its first try so that a second try is the same append.
 
     `folded` is what the head lists after it. `people` are (person id, e-mail) that become known with it, `keys` the
-    idempotency keys whose answers are kept with it.
+    idempotency keys whose answers are kept with it. `unmoved` are other streams and how they stood (`Head.mark`) when
+    this was decided: where one has moved, it is a conflict like any other.
     """
 
     head: Head
@@ -96,6 +102,7 @@ class Append:
     faults: Sequence[Fault] = ()
     people: Sequence[tuple[str, str]] = ()
     keys: Sequence[KeptAnswer] = ()
+    unmoved: Sequence[tuple[str, str]] = ()
 
     @property
     def beside(self) -> list[tuple[Table, list[dict[str, Any]]]]:
@@ -107,6 +114,11 @@ class Append:
     @property
     def last(self) -> Recorded:
         return self.events[-1]
+
+
+def event_row(event: Recorded) -> dict[str, Any]:
+    """The columns of an event (`asdict` would copy each value)."""
+    return {name: getattr(event, name) for name in Recorded.__slots__}
 
 
 def chained(head: Head, entries: Sequence[tuple[int, str, bytes]], recorded_at: str) -> list[Recorded]:

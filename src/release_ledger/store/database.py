@@ -86,12 +86,16 @@ class Database:
             self._places.release()
 
     def _taken(self) -> Kept:
-        try:
-            return self._free.pop()
-        except IndexError:
-            since = self._since
-            connection = self._connected()
-            return Kept(connection, self._new_cursor(connection), since)
+        with suppress(IndexError):
+            while True:
+                kept = self._free.pop()
+                driver = kept.connection.dbapi_connection
+                if not isinstance(driver, PatientConnection) or not driver.was_ended:
+                    return kept
+                kept.connection.invalidate()
+        since = self._since
+        connection = self._connected()
+        return Kept(connection, self._new_cursor(connection), since)
 
     def _connected(self) -> PoolProxiedConnection:
         try:
@@ -102,7 +106,8 @@ class Database:
             raise
 
     def _new_cursor(self, connection: PoolProxiedConnection) -> Any:
-        return psycopg.RawCursor(connection.dbapi_connection) if self.is_postgresql else connection.cursor()
+        driver: Any = connection.dbapi_connection
+        return psycopg.RawCursor(driver) if self.is_postgresql else driver.cursor()
 
     def _given_back(self, kept: Kept) -> None:
         driver: Any = kept.connection.dbapi_connection

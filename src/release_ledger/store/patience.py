@@ -6,6 +6,7 @@ A proxy that hangs, or a server that is stopped, acknowledges everything and ans
 
 from __future__ import annotations
 
+import select
 import time
 from typing import Any, Final, TypeVar
 
@@ -21,6 +22,13 @@ class PatientConnection(psycopg.Connection[Any]):
 
     def wait(self, gen: PQGen[T], *args: Any, **kwargs: Any) -> T:
         return super().wait(self._bounded(gen), *args, **kwargs)
+
+    @property
+    def was_ended(self) -> bool:
+        """Whether the server spoke unasked, or hung up, between two uses: whatever is sent then is lost, or in doubt."""
+        heard = select.poll()
+        heard.register(self.fileno(), select.POLLIN)
+        return bool(heard.poll(0))
 
     def _bounded(self, exchange: PQGen[T]) -> PQGen[T]:
         give_up_at = time.monotonic() + SILENCE_S

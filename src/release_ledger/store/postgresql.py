@@ -13,23 +13,27 @@ from itertools import count
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import Table
+from sqlalchemy import Table, Text, literal_column
 
 from .append import Append, Change, Conflict
 from .database import Database
-from .schema import EVENTS
+from .schema import EVENTS, mark_of
 from .statement import POSTGRESQL
 
 _EVENT_COLUMNS = ("version", "topic", "state", "recorded_at", "digest")
 _event_values = attrgetter(*_EVENT_COLUMNS)
 # In the order of the first parameters: stream, generation, version, digest, recorded_at, folded; then what was before.
 _NEW_HEAD = (
-    "INSERT INTO streams (stream, generation, version, digest, recorded_at, folded) VALUES ($1, $2, $3, $4, $5, $6)"
+    "INSERT INTO streams (stream, generation, version, digest, recorded_at, folded)"
+    " SELECT $1::text, $2::bigint, $3::bigint, $4::bytea, $5::text, $6::text WHERE {unmoved}"
     " ON CONFLICT DO NOTHING RETURNING stream, generation"
 )
 _MOVE_HEAD = (
     "UPDATE streams SET version = $3, digest = $4, recorded_at = $5, folded = $6"
-    " WHERE stream = $1 AND generation = $2 AND version = $7 AND folded = $8 RETURNING stream, generation"
+    " WHERE stream = $1 AND generation = $2 AND version = $7 AND folded = $8 AND {unmoved} RETURNING stream, generation"
+)
+_MARK: Final = str(
+    mark_of(literal_column("${}::text", Text)).compile(dialect=POSTGRESQL, compile_kwargs={"literal_binds": True})
 )
 _MOST_PARAMETERS: Final = 30_000  # the protocol takes 65,535
 Part = tuple[Table, tuple[str, ...], int, int]
@@ -55,9 +59,11 @@ def write(database: Database, append: Append) -> list[int]:
         for row in rows:
             params += [row[column.name] for column in table.columns]
     parts = tuple(_part(params, change) for change in append.changes)
+    for other in append.unmoved:
+        params += other
     sizes = tuple((table, len(rows)) for table, rows in beside)
     with database.cursor() as cursor:
-        cursor.execute(_statement(head.is_new, len(append.events), sizes, parts), params)
+        cursor.execute(_statement(head.is_new, len(append.events), sizes, parts, len(append.unmoved)), params)
         moved, positions = cursor.fetchall()[0]
     if not moved:
         raise Conflict(head.stream)
@@ -80,10 +86,12 @@ def _part(params: list[Any], change: Change) -> Part:
 
 
 @lru_cache(maxsize=512)
-def _statement(is_new: bool, events: int, beside: tuple[tuple[Table, int], ...], parts: tuple[Part, ...]) -> str:
+def _statement(
+    is_new: bool, events: int, beside: tuple[tuple[Table, int], ...], parts: tuple[Part, ...], unmoved: int
+) -> str:
     """The text of an append of this shape; its parameters are numbered in the order in which `write` lists them."""
     numbers = count(7 if is_new else 9)
-    arms = [f"head AS ({_NEW_HEAD if is_new else _MOVE_HEAD})"]
+    arms = [""]
     values = _values(numbers, EVENTS, _EVENT_COLUMNS, events)
     columns = ", ".join(_EVENT_COLUMNS)
     arms.append(
@@ -99,6 +107,9 @@ def _statement(is_new: bool, events: int, beside: tuple[tuple[Table, int], ...],
             arms.append(f"w{number} AS ({_upsert(table, numbers, written)})")
         if gone:
             arms.append(f"g{number} AS ({_delete(table, key, numbers, gone)})")
+    stands = [f"{_MARK.format(next(numbers))} = ${next(numbers)}::text" for _ in range(unmoved)]
+    head = (_NEW_HEAD if is_new else _MOVE_HEAD).format(unmoved=" AND ".join(stands) or "TRUE")
+    arms[0] = f"head AS ({head})"
     return f"WITH {', '.join(arms)} SELECT (SELECT count(*) FROM head), ARRAY(SELECT position FROM recorded)"
 
 

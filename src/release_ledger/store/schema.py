@@ -7,7 +7,19 @@ the projections whose rows of this stream are complete at `version`; whatever is
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    cast,
+    func,
+    select,
+)
 
 METADATA = MetaData()
 
@@ -69,3 +81,10 @@ PEOPLE = Table(
     Column("person_id", Text, primary_key=True),
     Column("email", Text, nullable=False),
 )
+
+
+def mark_of(stream: str | ColumnElement[str]) -> ColumnElement[str]:
+    """How a stream stands, in one text that changes whenever its head does (`Head.mark`); empty for one that is not."""
+    c = STREAMS.alias("marked").c
+    mark = cast(c.version, Text) + "." + cast(c.generation, Text) + "." + c.folded
+    return func.coalesce(select(mark).where(c.stream == stream).scalar_subquery(), "")

@@ -61,6 +61,11 @@ class Statement:
         values = {**own, **params} if own else params
         cursor.execute(sql, [values[name] for name in binds])
 
+    def one(self, cursor: Cursor, dialect: Dialect, params: Params) -> Any:
+        """Execute it; the one value that it returned."""
+        self.execute(cursor, dialect, params)
+        return cursor.fetchall()[0][0]
+
     def rows(self, cursor: Cursor, dialect: Dialect, params: Params) -> list[Row]:
         """Execute it; what it returned, a dict a row."""
         self.execute(cursor, dialect, params)

@@ -12,13 +12,13 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Table, bindparam, delete, insert, update
+from sqlalchemy import BindParameter, Table, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from . import failures
-from .append import Append, Change, Conflict, Fault
+from .append import Append, Change, Conflict, Fault, event_row
 from .database import Database
-from .schema import EVENTS, PROJECTION_FAULTS, STREAMS
+from .schema import EVENTS, PROJECTION_FAULTS, STREAMS, mark_of
 from .statement import Cursor, Statement
 
 _OLD: dict[str, BindParameter[Any]] = {
@@ -34,6 +34,7 @@ _INSERT_EVENT = Statement(
     .values({column.name: bindparam(column.name) for column in EVENTS.columns if column.name != "position"})
     .returning(EVENTS.c.position)
 )
+_MARK = Statement(select(mark_of(bindparam("stream"))))
 _SET_FOLDED = Statement(
     update(STREAMS).where(STREAMS.c.stream == bindparam("of_stream")).values(folded=bindparam("folded"))
 )
@@ -46,11 +47,11 @@ def write(database: Database, appends: Sequence[Append], *, careful: bool) -> li
 
 
 def _write(database: Database, cursor: Cursor, append: Append, careful: bool) -> list[int]:
+    for stream, mark in append.unmoved:
+        if _MARK.one(cursor, database.dialect, {"stream": stream}) != mark:
+            raise Conflict(stream)
     _move_head(database, cursor, append)
-    positions = []
-    for event in append.events:
-        _INSERT_EVENT.execute(cursor, database.dialect, asdict(event))
-        positions.append(int(cursor.fetchall()[0][0]))
+    positions = [int(_INSERT_EVENT.one(cursor, database.dialect, event_row(event))) for event in append.events]
     for table, rows in append.beside:
         for row in rows:
             insert_row(table).execute(cursor, database.dialect, row)
