@@ -23,7 +23,8 @@ from granian.log import LogLevels
 from granian.server import Server
 from sqlalchemy.engine import make_url
 
-from release_ledger.cli.server import BLOCKING_THREADS, HEADERS_BYTES, HEADERS_WITHIN_MS
+from release_ledger.cli import limits
+from release_ledger.cli.front import Front
 
 from .bulk import plain_url
 
@@ -95,6 +96,11 @@ def create_app() -> Flask:
     return app
 
 
+def create_front() -> Front:
+    """The application behind what stands before ours in every process."""
+    return Front(create_app())
+
+
 def _new_row(environment_name: str, version: str) -> dict[str, Any]:
     release_version = version.rpartition("-rc")[0]
     return dict.fromkeys(COLUMNS) | {
@@ -140,14 +146,16 @@ def main(url: str, port: int, workers: int) -> None:
     make_table(url)
     multiprocessing.set_start_method("spawn", force=True)
     Server(
-        "benchmarks.plain_flask:create_app",
+        "benchmarks.plain_flask:create_front",
         address="127.0.0.1",
         port=port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.ASGI,
         workers=workers,
-        blocking_threads=BLOCKING_THREADS,
+        backlog=limits.BACKLOG,
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN_MS, max_buffer_size=HEADERS_BYTES),
+        http1_settings=HTTP1Settings(
+            header_read_timeout=limits.HEADERS_WITHIN_MS, max_buffer_size=limits.HEADERS_BYTES
+        ),
         websockets=False,
         log_level=LogLevels.error,
         factory=True,

@@ -131,6 +131,16 @@ class IdempotencyKeyReused(Refusal):
     status, code = 422, "idempotency_key_reused"
 
 
+class TooManyRequests(Refusal):
+    """Too many requests"""
+
+    status, code = 429, "too_many_requests"
+
+    def __init__(self, *, retry_after_s: int) -> None:
+        super().__init__()
+        self.retry_after_s = retry_after_s
+
+
 class LedgerUnavailable(Refusal):
     """The ledger cannot be written"""
 

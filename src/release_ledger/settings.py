@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ GITHUB_URL: Final = f"{PREFIX}GITHUB_URL"
 GITHUB_TOKEN: Final = f"{PREFIX}GITHUB_TOKEN"
 GITHUB_WEBHOOK_SECRET: Final = f"{PREFIX}GITHUB_WEBHOOK_SECRET"
 SIGNING_KEY_FILE: Final = f"{PREFIX}SIGNING_KEY_FILE"
+RATE_LIMIT: Final = f"{PREFIX}RATE_LIMIT"
 
 _DATABASES: Final = ("sqlite:///", "postgresql+psycopg://", "postgresql://")
 
@@ -30,6 +32,7 @@ class Settings:
     github_token: str | None = field(default=None, repr=False)
     github_webhook_secret: str | None = field(default=None, repr=False)
     signing_key_file: Path | None = None
+    rate_limit: int = 1000
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -43,6 +46,7 @@ class Settings:
             github_token=given.get(GITHUB_TOKEN),
             github_webhook_secret=given.get(GITHUB_WEBHOOK_SECRET),
             signing_key_file=_key_file(key_file) if key_file else None,
+            rate_limit=_rate_limit(given.get(RATE_LIMIT, str(default.rate_limit))),
         )
 
     @property
@@ -75,3 +79,9 @@ def _key_file(name: str) -> Path:
     if not path.is_file():
         raise ConfigurationError(f"{SIGNING_KEY_FILE} names {name}, and there is no such file.")
     return path
+
+
+def _rate_limit(number: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", number):
+        raise ConfigurationError(f"{RATE_LIMIT} must be a whole number of requests a second, or 0 for no limit.")
+    return int(number)

@@ -18,17 +18,18 @@ from typing import Any, Final, cast
 from flask import Response, current_app, g, request
 
 from ..access import Role, Token, allows, digest
-from ..errors import Forbidden, InvalidRequest, Unauthorized
-from ..ledger import Caller, Ledger
+from ..errors import Forbidden, InvalidRequest, LedgerUnavailable, Unauthorized
+from ..ledger import AccessMoved, Caller, Ledger
 from ..versions import is_environment_name, is_project_name, parse_candidate_version, write_moment
+from .rates import rates
 
 Handler = Callable[..., Response]
 _BEARER: Final = re.compile(r"Bearer +([\x21-\x7e]{1,512}) *", re.IGNORECASE)
 
 
 def ledger() -> Ledger:
-    """The ledger of this application."""
-    return cast(Ledger, current_app.extensions["ledger"])
+    """The ledger, for this request."""
+    return cast(Ledger, g.get("ledger") or current_app.extensions["ledger"])
 
 
 def caller() -> Caller:
@@ -48,9 +49,16 @@ def requires(role: Role) -> Callable[[Handler], Handler]:
     def decorate(handler: Handler) -> Handler:
         @wraps(handler)
         def checked(*args: Any, **kwargs: Any) -> Response:
+            def answer() -> Response:
+                _authorise(role, kwargs.get("project_name"))
+                return handler(*args, **_names_in_path(kwargs))
+
             authenticate()
-            _authorise(role, kwargs.get("project_name"))
-            return handler(*args, **_names_in_path(kwargs))
+            try:
+                return _confirmed(answer)
+            except AccessMoved:
+                authenticate(anew=True)
+                return answer()
 
         doc: dict[str, Any] = getattr(checked, "_apidoc", {})
         doc.setdefault("manual_doc", {})["x-role"] = role
@@ -60,26 +68,55 @@ def requires(role: Role) -> Callable[[Handler], Handler]:
     return decorate
 
 
+def _confirmed(answer: Callable[[], Response]) -> Response:
+    """The answer, or the refusal, of a request whose token is what it is taken for."""
+    try:
+        response = answer()
+    except (AccessMoved, LedgerUnavailable):
+        raise  # the second says nothing of the ledger, and asking again would only take longer
+    except Exception:
+        ledger().confirm()
+        raise
+    ledger().confirm()
+    return response
+
+
 def visible_projects() -> list[str] | None:
     """The projects that the caller's token is limited to; None: all."""
     projects = g.token["projects"]
     return None if projects is None else json.loads(projects)
 
 
-def authenticate() -> None:
-    """Find the token of this request; raises `Unauthorized` for none, an unknown, a revoked or an expired one."""
+def authenticate(*, anew: bool = False) -> None:
+    """Find the token of this request; raises `Unauthorized` for none, an unknown, a revoked or an expired one.
+
+    Raises `TooManyRequests` for a token that is used too often, and where too many wrong ones were tried.
+    """
     found = _BEARER.fullmatch(request.headers.get("Authorization", ""))
     if found is None:
         raise Unauthorized()
     token_sha256 = digest(found[1])
-    known = ledger().token(token_sha256)
-    if known is None or not hmac.compare_digest(known[0]["token_sha256"], token_sha256):
-        raise Unauthorized()
-    token, g.email = known
+    address = request.environ.get("REMOTE_ADDR", "")
+    rates().before_lookup(token_sha256, address)
+    g.pop("ledger", None)
+    known = None if anew else ledger().remembered.token(token_sha256)
+    if known is not None and _opens(known.token, token_sha256):
+        g.ledger = ledger().trusting(known)
+    else:
+        known = ledger().token(token_sha256)
+        if known is None or not _opens(known.token, token_sha256):
+            rates().wrong(token_sha256, address)
+            raise Unauthorized()
+    if not anew:
+        rates().good(token_sha256)
+    g.token, g.email = known.token, known.email
+
+
+def _opens(token: Token, token_sha256: str) -> bool:
+    """Whether the token is the one that was found, is not revoked and has not expired."""
     expired = token["expires_at"] is not None and token["expires_at"] <= write_moment(datetime.now(UTC))
-    if token["revoked_at"] is not None or expired:
-        raise Unauthorized()
-    g.token = token
+    is_same = hmac.compare_digest(token["token_sha256"], token_sha256)
+    return is_same and token["revoked_at"] is None and not expired
 
 
 def _authorise(role: Role, project_name: str | None) -> None:

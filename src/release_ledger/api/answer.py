@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 from flask import Response, request
@@ -31,17 +31,19 @@ def page_response(page: Page, *, number: int, per_page: int) -> Response:
         links["prev"] = number - 1
     if page.more:
         links["next"] = number + 1
-    response.headers["Link"] = ", ".join(f'<{_page_url(n, per_page)}>; rel="{rel}"' for rel, n in links.items())
+    address = here()
+    asked = {name: value for name, value in request.args.items() if name not in ("page", "per_page")}
+
+    def link(rel: str, number: int) -> str:
+        return f'<{address}?{urlencode(asked | {"page": number, "per_page": per_page})}>; rel="{rel}"'
+
+    response.headers["Link"] = ", ".join(link(rel, n) for rel, n in links.items())
     return response
 
 
 def here() -> str:
     """The address of this request, as its caller knows it: behind a proxy that speaks TLS, https."""
     told = request.headers.get("X-Forwarded-Proto", "").split(",")[0].strip()
-    url = request.base_url.removesuffix("/")
-    return f"https://{url.partition('://')[2]}" if told == "https" else url
-
-
-def _page_url(number: int, per_page: int) -> str:
-    asked = {name: value for name, value in request.args.items() if name not in ("page", "per_page")}
-    return f"{here()}?{urlencode(asked | {'page': str(number), 'per_page': str(per_page)})}"
+    # Not `base_url`: it leaves the `%` of a version as it is, and is the address of another one.
+    path = quote(request.script_root + request.path.rstrip("/"), safe="/:@!$&'()*+,;=")
+    return f"{'https' if told == 'https' else request.scheme}://{request.host}{path}"

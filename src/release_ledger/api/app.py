@@ -11,12 +11,13 @@ from flask_smorest import Api
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from .. import __version__
-from ..errors import LedgerUnavailable, Refusal
+from ..errors import LedgerUnavailable, Refusal, TooManyRequests
 from ..ledger import Ledger
 from ..log import log_as_json
 from ..settings import Settings
 from . import candidates, deployments, documentation, environments, measures, projects, service
 from .answer import json_response
+from .rates import Rates
 from .shapes import ErrorSchema
 
 BODY_LIMIT_BYTES: Final = 1024 * 1024
@@ -54,6 +55,7 @@ def create_app(settings: Settings | None = None, ledger: Ledger | None = None) -
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.extensions["ledger"] = ledger or Ledger.open(settings.database_url)
+    app.extensions["rates"] = Rates(settings.rate_limit)
     api = LedgerApi(app, spec_kwargs=documentation.SPEC)
     for part in (candidates, deployments, environments, projects, service):
         api.register_blueprint(part.blueprint)
@@ -95,6 +97,8 @@ def _refused(error: Refusal) -> Response:
     response = json_response(body, status=error.status)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, TooManyRequests):
+        response.headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, LedgerUnavailable):
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
         _LOG.warning("unavailable", request_id=g.get("request_id"), path=request.path, cause=repr(error.__cause__))

@@ -20,9 +20,15 @@ class LedgerBlueprint(Blueprint):
 
     ARGUMENTS_PARSER = BodyParser()
 
-    def on(self, method: str, rule: str) -> Decorator:
-        """The handler answers this method and path."""
-        return cast(Decorator, self.route(rule, methods=[method]))
+    def on(self, method: str, rule: str, operation_id: str) -> Decorator:
+        """The handler answers this method and path; the description, and clients made from it, call it by the id."""
+
+        def decorate(handler: Handler) -> Handler:
+            doc: dict[str, Any] = handler.__dict__.setdefault("_apidoc", {})
+            doc.setdefault("manual_doc", {})["operationId"] = operation_id
+            return cast(Handler, self.route(rule, methods=[method])(handler))
+
+        return decorate
 
     def takes(self, schema: type[Schema], *, location: str = "json", required: bool = True) -> Decorator:
         """The handler's first argument is the body, or the query, checked by this schema."""

@@ -19,7 +19,7 @@ blueprint = LedgerBlueprint(
 )
 
 
-@blueprint.on("GET", "")
+@blueprint.on("GET", "", "listReleases")
 @requires("read")
 @blueprint.takes(PageSchema, location="query")
 @blueprint.answers(200, CandidateSchema(many=True))
@@ -30,7 +30,7 @@ def list_releases(query: dict[str, int], project_name: str) -> Response:
     return page_response(page, number=number, per_page=per_page)
 
 
-@blueprint.on("GET", "/<release_candidate_version>")
+@blueprint.on("GET", "/<release_candidate_version>", "getRelease")
 @requires("read")
 @blueprint.answers(200, CandidateSchema)
 def get_release(project_name: str, release_candidate_version: str) -> Response:
@@ -39,7 +39,7 @@ def get_release(project_name: str, release_candidate_version: str) -> Response:
     return json_response(answer, version=version)
 
 
-@blueprint.on("POST", "/<release_candidate_version>")
+@blueprint.on("POST", "/<release_candidate_version>", "cutRelease")
 @requires("deploy")
 @blueprint.takes(CutSchema)
 @blueprint.answers(201, CandidateSchema)

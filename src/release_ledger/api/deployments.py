@@ -25,7 +25,7 @@ _URL: Final = re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE)
 _ID: Final = re.compile(r"[0-9a-fA-F-]{1,64}")
 
 
-@blueprint.on("GET", "/deployments")
+@blueprint.on("GET", "/deployments", "listDeployments")
 @requires("read")
 @blueprint.takes(DeploymentPageSchema, location="query")
 @blueprint.answers(200, DeploymentSchema(many=True))
@@ -37,7 +37,7 @@ def list_deployments(query: dict[str, Any], project_name: str, env_name: str) ->
     return page_response(page, number=number, per_page=per_page)
 
 
-@blueprint.on("POST", "/deployments")
+@blueprint.on("POST", "/deployments", "createDeployment")
 @requires("deploy")
 @blueprint.takes(DeploySchema)
 @blueprint.answers(201, DeploymentSchema)
@@ -46,7 +46,7 @@ def create_deployment(body: dict[str, Any], project_name: str, env_name: str) ->
     return once(lambda by: ledger().deploy(project_name, env_name, by=by, **body), created)
 
 
-@blueprint.on("PATCH", "/deployments")
+@blueprint.on("PATCH", "/deployments", "reportStatus")
 @requires("deploy")
 @blueprint.takes(ReportSchema)
 @blueprint.answers(200, DeploymentSchema)
@@ -61,7 +61,7 @@ def report_status(body: dict[str, Any], project_name: str, env_name: str) -> Res
     )
 
 
-@blueprint.on("GET", "/deployments/<deployment_id>")
+@blueprint.on("GET", "/deployments/<deployment_id>", "getDeployment")
 @requires("read")
 @blueprint.answers(200, DeploymentSchema)
 def get_deployment(project_name: str, env_name: str, deployment_id: str) -> Response:
@@ -71,7 +71,7 @@ def get_deployment(project_name: str, env_name: str, deployment_id: str) -> Resp
     return json_response(answer, version=version)
 
 
-@blueprint.on("GET", "/rollback")
+@blueprint.on("GET", "/rollback", "previewRollback")
 @requires("read")
 @blueprint.takes(PreviewSchema, location="query")
 @blueprint.answers(200, RollbackPreviewSchema)
@@ -81,7 +81,7 @@ def preview_rollback(query: dict[str, Any], project_name: str, env_name: str) ->
     return json_response(answer, version=version)
 
 
-@blueprint.on("POST", "/rollback")
+@blueprint.on("POST", "/rollback", "rollBack")
 @requires("deploy")
 @blueprint.takes(RollbackSchema, required=False)
 @blueprint.answers(201, DeploymentSchema)

@@ -11,19 +11,28 @@ from swagger_ui_bundle import swagger_ui_path
 from werkzeug.exceptions import NotFound
 
 from .answer import json_response
+from .components import mend
+from .examples import REQUESTS, answer_of
+from .headers import HEADERS, PARAMETERS, answered_headers, asked_headers
+from .links import all_links, links_of
+from .refusals import all_responses, refused_responses
 
 SPEC: Final[dict[str, Any]] = {
     "info": {
         "description": "What was released where, when, by whom and why. Every call becomes events in the stream of one"
-        " environment; errors are `{error, code, details}`.",
+        " environment. JSON in, JSON out, whatever `Accept` says; keys that are not described are ignored in a body,"
+        " and null of an optional one is as good as its absence; a body without a key twice, NUL or a lone surrogate,"
+        " up to 1 MiB. Errors are `{error, code, details}`; a path that is not"
+        " described is 404 `not_found`, a method 405 `method_not_allowed` with `Allow`.",
         "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
     },
     "servers": [{"url": "/"}],
     "security": [{"token": []}],
     "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
 }
-_KEYED: Final = ("post", "patch")
-_OPEN: Final = ("/healthz", "/readyz")
+METHODS: Final = frozenset(("get", "put", "post", "patch", "delete"))
+_OPEN: Final = ("health", "readiness")
+_MEANT: Final = {"200": "Done.", "201": "Created."}
 _ASSETS: Final = {"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"}
 _STATIC: Final = Path(__file__).parent / "static"
 _POLICY: Final = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
@@ -55,43 +64,43 @@ def register(app: Flask, api: Api) -> None:
 def describe(api: Api) -> dict[str, Any]:
     """The OpenAPI description, with what holds of every operation."""
     description: dict[str, Any] = api.spec.to_dict()
-    for path, operations in description["paths"].items():
-        for method, operation in operations.items():
-            if method == "parameters":
-                continue
-            if path in _OPEN:
-                operation["security"] = []
-            operation.setdefault("parameters", []).extend(_headers_of(method))
-            for status in _errors_of(method, path):
-                operation["responses"].setdefault(status, _error(status))
+    components = description["components"]
+    components |= {"headers": HEADERS, "parameters": PARAMETERS, "links": all_links(), "responses": all_responses()}
+    del components["schemas"]["PaginationMetadata"]
+    of_bodies: set[str] = set()
+    for item in description["paths"].values():
+        for parameter in item.get("parameters", []):
+            name = parameter["name"]
+            parameter.clear()
+            parameter["$ref"] = f"#/components/parameters/{name}"
+        for method in METHODS & set(item):
+            _complete(method, item[method])
+            of_bodies |= set(_body_shapes(item[method]))
+    mend(components["schemas"], of_bodies)
     return description
 
 
-def _errors_of(method: str, path: str) -> list[str]:
-    if path in _OPEN:
-        return ["503"]
-    writes = method in ("post", "put", "patch")
-    found = ["401", "403", "503", *(["404", "400"] if "{" in path else []), *(["413", "415"] if writes else [])]
-    if writes or method == "delete":
-        found.append("412")
-    if method in _KEYED:
-        found.append("422")
-    return [*found, "409"] if method == "post" else found
+def _complete(method: str, operation: dict[str, Any]) -> None:
+    """Add what an operation has in common with others: headers, links, errors."""
+    name = operation["operationId"]
+    if name in _OPEN:
+        operation["security"] = []
+    operation.setdefault("parameters", []).extend(asked_headers(method))
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        content["example"] = REQUESTS[name]
+    successes = {status: answer for status, answer in operation["responses"].items() if status.startswith("2")}
+    for status, answer in successes.items():
+        answer["description"] = _MEANT[status]
+        answer["headers"] = answered_headers(name, method, status)
+        if links := links_of(name):
+            answer["links"] = links
+        example = answer_of(name, status)
+        if example is not None:
+            answer.setdefault("content", {"application/json": {"schema": {"type": "object"}}})
+            answer["content"]["application/json"]["example"] = example
+    operation["responses"] = successes | refused_responses(name)
 
 
-def _headers_of(method: str) -> list[dict[str, Any]]:
-    text = {"type": "string"}
-    headers = []
-    if method in _KEYED:
-        said = "A retry with the same key is answered as the first try was, and counts once."
-        schema = text | {"minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}
-        headers.append({"name": "Idempotency-Key", "in": "header", "description": said, "schema": schema})
-    if method not in ("get", "head"):
-        said = "The ETag of an answer, or *: 412 when the stream has moved."
-        headers.append({"name": "If-Match", "in": "header", "description": said, "schema": text})
-    return headers
-
-
-def _error(status: str) -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/Error"}
-    return {"description": f"Refused ({status}).", "content": {"application/json": {"schema": schema}}}
+def _body_shapes(operation: dict[str, Any]) -> list[str]:
+    contents = operation.get("requestBody", {}).get("content", {}).values()
+    return [content["schema"]["$ref"].rpartition("/")[2] for content in contents]

@@ -19,7 +19,7 @@ blueprint = LedgerBlueprint(
 )
 
 
-@blueprint.on("GET", "")
+@blueprint.on("GET", "", "listEnvironments")
 @requires("read")
 @blueprint.answers(200, EnvironmentSchema(many=True))
 def list_environments(project_name: str) -> Response:
@@ -27,7 +27,7 @@ def list_environments(project_name: str) -> Response:
     return json_response(ledger().environments(project_name))
 
 
-@blueprint.on("GET", "/<env_name>")
+@blueprint.on("GET", "/<env_name>", "getEnvironment")
 @requires("read")
 @blueprint.answers(200, EnvironmentSchema)
 def get_environment(project_name: str, env_name: str) -> Response:
@@ -36,7 +36,7 @@ def get_environment(project_name: str, env_name: str) -> Response:
     return json_response(answer, version=version)
 
 
-@blueprint.on("PUT", "/<env_name>")
+@blueprint.on("PUT", "/<env_name>", "putEnvironment")
 @requires("admin")
 @blueprint.takes(EnvironmentSettingsSchema, required=False)
 @blueprint.answers(200, EnvironmentSchema)
@@ -50,7 +50,7 @@ def put_environment(body: dict[str, Any], project_name: str, env_name: str) -> R
     return json_response(answer, status=201 if is_new else 200, version=version, location=location)
 
 
-@blueprint.on("PUT", "/<env_name>/freeze")
+@blueprint.on("PUT", "/<env_name>/freeze", "freezeEnvironment")
 @requires("admin")
 @blueprint.takes(FreezeSchema)
 @blueprint.answers(200, EnvironmentSchema)
@@ -60,7 +60,7 @@ def freeze_environment(body: dict[str, Any], project_name: str, env_name: str) -
     return json_response(answer, version=version)
 
 
-@blueprint.on("DELETE", "/<env_name>/freeze")
+@blueprint.on("DELETE", "/<env_name>/freeze", "unfreezeEnvironment")
 @requires("admin")
 @blueprint.answers(200, EnvironmentSchema)
 def unfreeze_environment(project_name: str, env_name: str) -> Response:

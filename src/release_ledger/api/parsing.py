@@ -16,6 +16,8 @@ from ..deployment import STATUSES
 from ..errors import InvalidCommit, InvalidReleaseCandidateVersion, InvalidRequest, InvalidStatus, Refusal
 from ..versions import parse_candidate_version, parse_commit, read_moment, write_moment
 
+# As `versions` reads them, in the words of ECMA's regular expressions.
+VERSION_PATTERN = r"^[^/\s\x00-\x1f\x7f-\x9f]{1,200}-rc(0|[1-9][0-9]{0,8})$"
 _NOT_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 _DIGITS = re.compile(r"-?[0-9]{1,1000}")
 
@@ -48,12 +50,14 @@ def candidate_version(**kwargs: Any) -> Read:
         parse_candidate_version(value)
         return str(value)
 
-    return Read(read, refusal=InvalidReleaseCandidateVersion, **kwargs)
+    said = {"pattern": VERSION_PATTERN, "description": "<release_version>-rc<n>"}
+    return Read(read, refusal=InvalidReleaseCandidateVersion, metadata=said, **kwargs)
 
 
 def commit(**kwargs: Any) -> Read:
     """40 or 64 hexadecimal digits."""
-    return Read(parse_commit, refusal=InvalidCommit, **kwargs)
+    said = {"pattern": "^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$"}
+    return Read(parse_commit, refusal=InvalidCommit, metadata=said, **kwargs)
 
 
 def status(**kwargs: Any) -> Read:
@@ -70,7 +74,8 @@ def status(**kwargs: Any) -> Read:
 def moment(**kwargs: Any) -> Read:
     """ISO 8601 with an offset; read as the ledger writes it."""
     expected = "Not an ISO 8601 timestamp with an offset."
-    return Read(lambda text: write_moment(read_moment(text)), expected=expected, **kwargs)
+    said = {"format": "date-time"}
+    return Read(lambda text: write_moment(read_moment(text)), expected=expected, metadata=said, **kwargs)
 
 
 def shortened(limit: int, **kwargs: Any) -> Read:
@@ -81,7 +86,8 @@ def shortened(limit: int, **kwargs: Any) -> Read:
             raise TypeError
         return value if len(value) <= limit else f"{value[: limit - 1]}…"
 
-    return Read(read, expected="Not a valid string.", **kwargs)
+    said = {"description": f"What is longer than {limit} characters is cut, ending in `…`."}
+    return Read(read, expected="Not a valid string.", metadata=said, **kwargs)
 
 
 class Flag(fields.Boolean):

@@ -16,7 +16,7 @@ from .shapes import ProjectSchema
 blueprint = LedgerBlueprint("projects", __name__, url_prefix="/api/releases", description="Projects")
 
 
-@blueprint.on("GET", "")
+@blueprint.on("GET", "", "listProjects")
 @requires("read")
 @blueprint.answers(200, ProjectSchema(many=True))
 def list_projects() -> Response:
@@ -24,7 +24,7 @@ def list_projects() -> Response:
     return json_response(ledger().projects(visible_projects()))
 
 
-@blueprint.on("GET", "/<project_name>")
+@blueprint.on("GET", "/<project_name>", "getProject")
 @requires("read")
 @blueprint.answers(200, ProjectSchema)
 def get_project(project_name: str) -> Response:
@@ -33,7 +33,7 @@ def get_project(project_name: str) -> Response:
     return json_response(answer, version=version)
 
 
-@blueprint.on("PUT", "/<project_name>")
+@blueprint.on("PUT", "/<project_name>", "putProject")
 @requires("admin")
 @blueprint.takes(ProjectSettingsSchema)
 @blueprint.answers(200, ProjectSchema)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
@@ -17,6 +17,9 @@ ERROR_MESSAGE_LIMIT = 10_000
 EXTERNAL_URL_LIMIT = 2000
 STUCK_LIMIT_S = 366 * 24 * 3600
 PAGE_LIMIT = 10**9
+REPO_PATTERN = "^[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}$"
+# What a workflow of each kind must name.
+WORKFLOW_KEYS: Final = {"github": ("workflow", "ref"), "buildkite": ("organization", "pipeline"), "http": ("url",)}
 
 
 def _repo(text: str) -> None:
@@ -24,13 +27,17 @@ def _repo(text: str) -> None:
         raise ValidationError("Must be org/repo_name.")
 
 
-class WorkflowSchema(Schema):
-    """A workflow to trigger: of GitHub Actions, of Buildkite, or a signed HTTP request."""
+class OpenSchema(Schema):
+    """A shape that may come with more keys than are known here."""
 
     class Meta:
         unknown = EXCLUDE
 
-    kind = fields.String(required=True, validate=validate.OneOf(("github", "buildkite", "http")))
+
+class WorkflowSchema(OpenSchema):
+    """A workflow to trigger: of GitHub Actions, of Buildkite, or a signed HTTP request."""
+
+    kind = fields.String(required=True, validate=validate.OneOf(tuple(WORKFLOW_KEYS)))
     workflow = fields.String(validate=validate.Length(1, 200))
     ref = fields.String(validate=validate.Length(1, 250))
     parameters = fields.Dict(
@@ -45,22 +52,21 @@ class WorkflowSchema(Schema):
     @validates_schema
     def complete(self, workflow: dict[str, Any], **_: Any) -> None:
         """Each kind needs its own keys."""
-        needed = {"github": ("workflow", "ref"), "buildkite": ("organization", "pipeline"), "http": ("url",)}
-        missing = [name for name in needed.get(workflow.get("kind", ""), ()) if name not in workflow]
+        missing = [name for name in WORKFLOW_KEYS.get(workflow.get("kind", ""), ()) if name not in workflow]
         if missing:
             raise ValidationError({name: ["Missing data for required field."] for name in missing})
         if not all(name.isascii() for name in workflow.get("parameters", {})):
             raise ValidationError({"parameters": ["Names must be ASCII."]})
 
 
-class ProjectSettingsSchema(Schema):
+class ProjectSettingsSchema(OpenSchema):
     """A project's settings. A PUT replaces them: absent keys take their defaults."""
 
-    repo = fields.String(required=True, validate=_repo)
+    repo = fields.String(required=True, validate=_repo, metadata={"pattern": REPO_PATTERN})
     build_workflow = fields.Nested(WorkflowSchema, allow_none=True)
 
 
-class EnvironmentSettingsSchema(Schema):
+class EnvironmentSettingsSchema(OpenSchema):
     """An environment's settings. A PUT replaces them: absent keys take their defaults."""
 
     tier = fields.String(load_default="development", validate=validate.OneOf(TIERS))
@@ -74,14 +80,14 @@ class EnvironmentSettingsSchema(Schema):
     )
 
 
-class FreezeSchema(Schema):
+class FreezeSchema(OpenSchema):
     """Why, and until when."""
 
     reason = shortened(REASON_LIMIT, required=True, validate=validate.Regexp(r"\s*\S", error="Must not be blank."))
     until = moment()
 
 
-class CutSchema(Schema):
+class CutSchema(OpenSchema):
     """A release candidate to create."""
 
     commit = commit(required=True)
@@ -90,7 +96,7 @@ class CutSchema(Schema):
     occurred_at = moment()
 
 
-class DeploySchema(Schema):
+class DeploySchema(OpenSchema):
     """A deployment to create."""
 
     release_candidate_version = candidate_version(required=True)
@@ -99,7 +105,7 @@ class DeploySchema(Schema):
     occurred_at = moment()
 
 
-class ReportSchema(Schema):
+class ReportSchema(OpenSchema):
     """How a deployment stands."""
 
     release_candidate_version = candidate_version(required=True)
@@ -110,7 +116,7 @@ class ReportSchema(Schema):
     occurred_at = moment()
 
 
-class RollbackSchema(Schema):
+class RollbackSchema(OpenSchema):
     """How to go back: by a strategy, or to a version."""
 
     force = Flag(load_default=False)
@@ -125,7 +131,7 @@ class RollbackSchema(Schema):
             raise InvalidRequest(to=["Cannot be given together with strategy."])
 
 
-class PreviewSchema(Schema):
+class PreviewSchema(OpenSchema):
     """Which rollback to preview."""
 
     strategy = fields.String(validate=validate.OneOf(STRATEGIES))
@@ -134,7 +140,7 @@ class PreviewSchema(Schema):
     one_of_both = RollbackSchema.one_of_both
 
 
-class PageSchema(Schema):
+class PageSchema(OpenSchema):
     """Which page of a list."""
 
     page = Digits(load_default=1, validate=validate.Range(1))

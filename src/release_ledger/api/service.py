@@ -21,14 +21,14 @@ def new_request_id() -> str:
     return str(uuid.uuid4())
 
 
-@blueprint.on("GET", "/healthz")
+@blueprint.on("GET", "/healthz", "health")
 @blueprint.answers(200)
 def health() -> Response:
     """The process answers."""
     return json_response({"status": "ok"})
 
 
-@blueprint.on("GET", "/readyz")
+@blueprint.on("GET", "/readyz", "readiness")
 @blueprint.answers(200)
 def readiness() -> Response:
     """The database can be asked, and its schema is the one that this release knows."""
@@ -39,7 +39,7 @@ def readiness() -> Response:
     return json_response({"status": "ok", "unknown_topics": sorted(UNKNOWN_TOPICS_SEEN)})
 
 
-@blueprint.on("GET", "/metrics")
+@blueprint.on("GET", "/metrics", "metrics")
 @requires("read")
 @blueprint.answers(200, content_type="text/plain")
 def metrics() -> Response:

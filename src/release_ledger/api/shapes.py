@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from marshmallow import Schema, fields, validate
 
 from ..deployment import STATUSES
-from .schemas import EnvironmentSettingsSchema, WorkflowSchema
+from .schemas import EnvironmentSettingsSchema, OpenSchema, WorkflowSchema
+
+_MOMENT: Final = {"format": "date-time"}
 
 
 def text(**kwargs: Any) -> fields.String:
     return fields.String(required=True, **kwargs)
 
 
-def or_null() -> fields.String:
-    return fields.String(required=True, allow_none=True)
+def or_null(**kwargs: Any) -> fields.String:
+    return fields.String(required=True, allow_none=True, **kwargs)
+
+
+def moment() -> fields.String:
+    return text(metadata=_MOMENT)
+
+
+def moment_or_null() -> fields.String:
+    return or_null(metadata=_MOMENT)
 
 
 class ErrorSchema(Schema):
@@ -26,16 +36,16 @@ class ErrorSchema(Schema):
     details = fields.Dict(metadata={"description": "Which field, which values are allowed, who froze it."})
 
 
-class ProjectSchema(Schema):
+class ProjectSchema(OpenSchema):
     """A project."""
 
     name = text()
     repo = text()
     build_workflow = fields.Nested(WorkflowSchema, allow_none=True, required=True)
-    created_at = text()
+    created_at = moment()
 
 
-class CandidateSchema(Schema):
+class CandidateSchema(OpenSchema):
     """A release candidate."""
 
     release_candidate_version = text()
@@ -43,12 +53,12 @@ class CandidateSchema(Schema):
     commit = text()
     repo = text()
     status = text(validate=validate.OneOf(("pending", "ready", "failed")))
-    created_at = text()
+    created_at = moment()
     actor = or_null()
     build_url = or_null()
 
 
-class DeploymentSchema(Schema):
+class DeploymentSchema(OpenSchema):
     """A deployment."""
 
     id = text()
@@ -61,9 +71,9 @@ class DeploymentSchema(Schema):
     commit = text()
     from_release_candidate_version = or_null()
     from_release_version = or_null()
-    deploy_start_at = or_null()
-    deploy_end_at = or_null()
-    requested_at = text()
+    deploy_start_at = moment_or_null()
+    deploy_end_at = moment_or_null()
+    requested_at = moment()
     error_message = or_null()
     external_url = or_null()
     reason = or_null()
@@ -72,13 +82,13 @@ class DeploymentSchema(Schema):
     details = fields.Dict()
 
 
-class FreezeAnswerSchema(Schema):
+class FreezeAnswerSchema(OpenSchema):
     """A freeze in force."""
 
     reason = text()
-    until = or_null()
+    until = moment_or_null()
     frozen_by = text()
-    frozen_at = text()
+    frozen_at = moment()
 
 
 class EnvironmentSchema(EnvironmentSettingsSchema):
@@ -86,7 +96,7 @@ class EnvironmentSchema(EnvironmentSettingsSchema):
 
     name = text()
     project_name = text()
-    created_at = text()
+    created_at = moment()
     running = fields.Nested(DeploymentSchema, allow_none=True, required=True)
     latest = fields.Nested(DeploymentSchema, allow_none=True, required=True)
     frozen = fields.Boolean(required=True)
@@ -95,7 +105,7 @@ class EnvironmentSchema(EnvironmentSettingsSchema):
     version = fields.Integer(required=True)
 
 
-class ConsideredSchema(Schema):
+class ConsideredSchema(OpenSchema):
     """A deployment that the rollback rule looked at."""
 
     release_candidate_version = text()
@@ -104,7 +114,7 @@ class ConsideredSchema(Schema):
     why = text()
 
 
-class RollbackPreviewSchema(Schema):
+class RollbackPreviewSchema(OpenSchema):
     """What a rollback would do now."""
 
     target = or_null()

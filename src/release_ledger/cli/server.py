@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import multiprocessing
 import os
+import resource
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server import Server
+from prometheus_client import values
 
 from ..errors import ConfigurationError
+from . import limits
+from .supervision import SupervisedServer
+
+if TYPE_CHECKING:
+    from .front import Front
 
 APP: Final = "release_ledger.api:create_app"
-BLOCKING_THREADS: Final = 4
-HEADERS_BYTES: Final = 64 * 1024
-HEADERS_WITHIN_MS: Final = 10_000
-STOPPING_S: Final = 20
+WELL_AFTER_S: Final = 1.0  # listening begins a moment after the application is made, and may fail
 ANSWERS_EVERY_S: Final = 0.05
 
 # Standard output is for what `serve` itself says.
@@ -39,26 +45,10 @@ _TO_STDERR: Final[dict[str, Any]] = {
 
 
 def run(address: str, port: int, workers: int) -> None:
-    """Answer requests until SIGTERM or Ctrl-C; says so once it does. Exits with 1 when its processes keep failing."""
+    """Answer requests until SIGTERM or Ctrl-C; says so once it does. Fails when its processes do not start."""
     # Not forked: a process that was has the parent's memory, and with it the first token.
     multiprocessing.set_start_method("spawn", force=True)
-    server = Server(
-        APP,
-        address=address,
-        port=port,
-        interface=Interfaces.WSGI,
-        workers=workers,
-        blocking_threads=BLOCKING_THREADS,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN_MS, max_buffer_size=HEADERS_BYTES),
-        websockets=False,
-        log_level=LogLevels.error,
-        log_dictconfig=_TO_STDERR,
-        respawn_failed_workers=True,
-        respawn_interval=0.1,
-        workers_kill_timeout=STOPPING_S,
-        factory=True,
-    )
+    server = _server(address, port, workers)
     ended = threading.Event()
     with _metrics_folder():
         threading.Thread(target=_announce, args=(address, port, ended), daemon=True).start()
@@ -70,19 +60,68 @@ def run(address: str, port: int, workers: int) -> None:
                 raise
         finally:
             ended.set()
+    if server.gave_up:
+        raise click.ClickException("The processes that answer requests end before they do; what they said is above.")
 
 
-def load_app() -> Callable[..., Any]:
+def _server(address: str, port: int, workers: int) -> SupervisedServer:
+    return SupervisedServer(
+        APP,
+        address=address,
+        port=port,
+        interface=Interfaces.ASGI,
+        workers=workers,
+        backlog=limits.BACKLOG,
+        backpressure=_connections(),
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=limits.HEADERS_WITHIN_MS, max_buffer_size=limits.HEADERS_BYTES
+        ),
+        websockets=False,
+        log_level=LogLevels.error,
+        log_dictconfig=_TO_STDERR,
+        respawn_interval=0.1,
+        workers_kill_timeout=limits.STOPPING_S,
+        factory=True,
+    )
+
+
+def _connections() -> int:
+    """How many a process may have open, with the file descriptors that there are; these are raised where possible."""
+    wanted = limits.CONNECTIONS + limits.FILES_OTHERWISE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY != soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    files = wanted if soft == resource.RLIM_INFINITY else min(wanted, soft)
+    return max(files - limits.FILES_OTHERWISE, files // 2)
+
+
+def load_app(number: int, tell: Connection) -> Front:
     """The application, made in a worker, which ends when its parent does, however that ends.
 
-    Ctrl-C reaches a terminal's whole group; the worker leaves it to its parent, which then tells it to stop. Told
-    twice by different signals, granian's worker stops only when it is killed.
+    `number` and `tell` are as `supervision.Load` says. Ctrl-C reaches a terminal's whole group; the worker leaves it
+    to its parent, which then tells it to stop.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Counts are kept by number, not by process: the next one goes on counting where one that died left off.
+    values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
     from ..api import create_app
+    from .front import Front
 
-    return create_app()
+    def ready() -> None:
+        pid = os.getpid().to_bytes(4)
+        asyncio.get_running_loop().call_later(WELL_AFTER_S, tell.send_bytes, pid)
+
+    app = create_app()
+
+    def ended() -> NoReturn:
+        app.extensions["ledger"].close()
+        sys.stderr.flush()
+        os._exit(0)  # a thread of granian's that wakes while the interpreter is taken down aborts the process
+
+    return Front(app, ready, ended)
 
 
 def address_of(host: str, port: int) -> str:

@@ -6,6 +6,7 @@ Both sides bound an exchange: the server (`statement_timeout`) where it works to
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import threading
 import time
@@ -27,6 +28,7 @@ from .patience import PatientConnection
 from .statement import POSTGRESQL, SQLITE, Cursor
 
 BUSY_TIMEOUT_S: Final = 5.0
+ASK_AGAIN_S: Final = 0.0005
 PLACE_WITHIN_S: Final = 5.0
 _POSTGRESQL_ARGS: Final = {
     "autocommit": True,
@@ -89,7 +91,7 @@ class Database:
         with suppress(IndexError):
             while True:
                 kept = self._free.pop()
-                driver = kept.connection.dbapi_connection
+                driver: Any = kept.connection.dbapi_connection
                 if not isinstance(driver, PatientConnection) or not driver.was_ended:
                     return kept
                 kept.connection.invalidate()
@@ -131,7 +133,10 @@ class Database:
         read = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if self.is_postgresql else "BEGIN"
         turn = self._sqlite_turn() if write and not self.is_postgresql else nullcontext()
         with turn, self.cursor() as cursor:
-            cursor.execute(("BEGIN" if self.is_postgresql else "BEGIN IMMEDIATE") if write else read)
+            if write and not self.is_postgresql:
+                _begin_writing(cursor)
+            else:
+                cursor.execute("BEGIN" if write else read)
             try:
                 yield cursor
                 self._commit(cursor)
@@ -211,6 +216,23 @@ def _sqlite(url: URL) -> Engine:
         connection.execute("PRAGMA synchronous=FULL")
 
     return engine
+
+
+def _begin_writing(cursor: Cursor) -> None:
+    """Wait to be the file's one writer. SQLite itself would ask ever more seldom, in the end every 100 ms."""
+    give_up_at = time.monotonic() + BUSY_TIMEOUT_S
+    cursor.execute("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                cursor.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                    raise
+                time.sleep(random.uniform(0, 2 * ASK_AGAIN_S))  # noqa: S311 - jitter, not a secret
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

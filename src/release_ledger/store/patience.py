@@ -25,7 +25,7 @@ class PatientConnection(psycopg.Connection[Any]):
 
     @property
     def was_ended(self) -> bool:
-        """Whether the server spoke unasked, or hung up, between two uses: whatever is sent then is lost, or in doubt."""
+        """Whether the server spoke unasked, or hung up, between two uses: what is sent then would be in doubt."""
         heard = select.poll()
         heard.register(self.fileno(), select.POLLIN)
         return bool(heard.poll(0))

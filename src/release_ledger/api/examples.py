@@ -1,0 +1,144 @@
+"""Requests and answers as they were sent and given, for the description."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+PROJECT: Final = {
+    "build_workflow": {"kind": "github", "ref": "main", "workflow": "build.yml"},
+    "created_at": "2026-11-23T17:02:51.376779+00:00",
+    "name": "web",
+    "repo": "acme/web",
+}
+CANDIDATE: Final = {
+    "actor": "dev@example.com",
+    "build_url": None,
+    "commit": "0b30c4663ccf9da0c664ccf41f8c72acc5e855ea",
+    "created_at": "2026-11-23T17:30:51.396751+00:00",
+    "release_candidate_version": "1.4.0-rc1",
+    "release_version": "1.4.0",
+    "repo": "acme/web",
+    "status": "ready",
+}
+DEPLOYMENT: Final = {
+    "actor": "dev@example.com",
+    "commit": "0b30c4663ccf9da0c664ccf41f8c72acc5e855ea",
+    "deploy_end_at": None,
+    "deploy_start_at": None,
+    "environment_name": "production",
+    "error_message": None,
+    "external_url": None,
+    "from_release_candidate_version": "1.3.0-rc2",
+    "from_release_version": "1.3.0",
+    "id": "01a20abf-7d86-77a1-851e-e5e395d58210",
+    "kind": "deploy",
+    "number": 2,
+    "reason": "weekly",
+    "recorded_by": "ci-production",
+    "release_candidate_version": "1.4.0-rc1",
+    "release_version": "1.4.0",
+    "requested_at": "2026-11-23T17:45:51.398497+00:00",
+    "status": "pending",
+}
+FINISHED: Final = DEPLOYMENT | {
+    "deploy_end_at": "2026-11-23T17:52:51.400957+00:00",
+    "deploy_start_at": "2026-11-23T17:46:03.123456+00:00",
+    "status": "success",
+}
+ROLLBACK: Final = DEPLOYMENT | {
+    "commit": "f32413dc3fa08c172d668366b0b378dbb31f19bc",
+    "from_release_candidate_version": "1.4.0-rc1",
+    "from_release_version": "1.4.0",
+    "id": "01a20abf-7d92-727e-a11d-b2be4071fd40",
+    "kind": "rollback",
+    "number": 3,
+    "reason": None,
+    "release_candidate_version": "1.3.0-rc2",
+    "release_version": "1.3.0",
+    "requested_at": "2026-11-23T18:00:51.410949+00:00",
+}
+ENVIRONMENT: Final = {
+    "created_at": "2026-11-23T17:03:51.380584+00:00",
+    "deploy_workflow": None,
+    "freeze": None,
+    "frozen": False,
+    "latest": FINISHED,
+    "name": "production",
+    "project_name": "web",
+    "rollback_strategy": "previous",
+    "running": FINISHED,
+    "stuck_after_s": None,
+    "tier": "production",
+    "unfinished": 0,
+    "version": 5,
+}
+NEW_ENVIRONMENT: Final = ENVIRONMENT | {"latest": None, "running": None, "version": 1}
+FROZEN: Final = ENVIRONMENT | {
+    "freeze": {
+        "frozen_at": "2026-12-23T16:30:51.406654+00:00",
+        "frozen_by": "dev@example.com",
+        "reason": "holidays",
+        "until": "2999-01-02T06:00:00.000000+00:00",
+    },
+    "frozen": True,
+    "version": 6,
+}
+PREVIEW: Final = {
+    "considered": [
+        {
+            "id": "01a20abf-7d86-77a1-851e-e5e395d58210",
+            "release_candidate_version": "1.4.0-rc1",
+            "verdict": "skipped",
+            "why": "It is the version of the newest deployment, which is a success.",
+        },
+        {
+            "id": "01a20abf-7d7b-7ce6-aaac-9f0c7c0b22c3",
+            "release_candidate_version": "1.3.0-rc2",
+            "verdict": "chosen",
+            "why": "It is the newest earlier success of another version.",
+        },
+    ],
+    "explanation": "1.3.0-rc2 is the newest earlier success of another version.",
+    "frozen": False,
+    "strategy": "previous",
+    "target": "1.3.0-rc2",
+    "would_cancel": [],
+}
+
+# By operation; of an answer by status too, where they differ.
+ANSWERS: Final[dict[str, Any]] = {
+    "health": {"status": "ok"},
+    "readiness": {"status": "ok", "unknown_topics": []},
+    "listProjects": [PROJECT],
+    "getProject": PROJECT,
+    "putProject": PROJECT,
+    "listEnvironments": [ENVIRONMENT],
+    "getEnvironment": ENVIRONMENT,
+    "putEnvironment": ENVIRONMENT,
+    "putEnvironment 201": NEW_ENVIRONMENT,
+    "freezeEnvironment": FROZEN,
+    "unfreezeEnvironment": ENVIRONMENT,
+    "listReleases": [CANDIDATE],
+    "getRelease": CANDIDATE,
+    "cutRelease": CANDIDATE,
+    "listDeployments": [FINISHED],
+    "getDeployment": FINISHED,
+    "createDeployment": DEPLOYMENT,
+    "reportStatus": FINISHED,
+    "previewRollback": PREVIEW,
+    "rollBack": ROLLBACK,
+}
+REQUESTS: Final[dict[str, Any]] = {
+    "putProject": {"repo": "acme/web", "build_workflow": {"kind": "github", "workflow": "build.yml", "ref": "main"}},
+    "putEnvironment": {"tier": "production"},
+    "freezeEnvironment": {"reason": "holidays", "until": "2999-01-02T06:00:00Z"},
+    "cutRelease": {"repo": "acme/web", "commit": "0b30c4663ccf9da0c664ccf41f8c72acc5e855ea"},
+    "createDeployment": {"release_candidate_version": "1.4.0-rc1", "reason": "weekly"},
+    "reportStatus": {"release_candidate_version": "1.4.0-rc1", "status": "success"},
+    "rollBack": {"reason": "errors after the deployment"},
+}
+
+
+def answer_of(operation_id: str, status: str) -> Any:
+    """An answer of this operation; None for one that is no JSON."""
+    return ANSWERS.get(f"{operation_id} {status}", ANSWERS.get(operation_id))
