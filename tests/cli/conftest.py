@@ -7,6 +7,7 @@ import pytest
 
 from release_ledger.ledger import Ledger
 from tests.support.command_line import CommandLine
+from tests.support.granian_process import Echo, echo
 
 
 @pytest.fixture
@@ -20,3 +21,10 @@ def ledger(upgraded_url: str) -> Iterator[Ledger]:
     opened = Ledger.open(upgraded_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def front() -> Iterator[Echo]:
+    """An application of the tests behind the front that `serve` has."""
+    with echo("asgi") as served:
+        yield served

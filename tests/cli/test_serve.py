@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from release_ledger.cli.server import STOPPING_S
+from release_ledger.cli.limits import STOPPING_S
 from tests.support.command_line import CommandLine
 from tests.support.server import LiveServer, free_port, wait_for
 

@@ -18,6 +18,7 @@ def test_nothing_needs_to_be_set() -> None:
         github_token=None,
         github_webhook_secret=None,
         signing_key_file=None,
+        rate_limit=1000,
     )
 
 
@@ -33,6 +34,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
             "RELEASE_LEDGER_GITHUB_TOKEN": "ghp_1",
             "RELEASE_LEDGER_GITHUB_WEBHOOK_SECRET": "hook",
             "RELEASE_LEDGER_SIGNING_KEY_FILE": str(key_file),
+            "RELEASE_LEDGER_RATE_LIMIT": "0",
         }
     )
 
@@ -42,6 +44,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         github_token="ghp_1",
         github_webhook_secret="hook",
         signing_key_file=key_file,
+        rate_limit=0,
     )
 
 
@@ -64,6 +67,11 @@ def test_an_empty_variable_is_unset() -> None:
         ("GITHUB_URL", "ftp://api.github.com"),
         ("GITHUB_URL", "https://[api"),
         ("SIGNING_KEY_FILE", "/nowhere/key.pem"),
+        ("RATE_LIMIT", "-1"),
+        ("RATE_LIMIT", "1.5"),
+        ("RATE_LIMIT", "many"),
+        ("RATE_LIMIT", "\u0663"),
+        ("RATE_LIMIT", "1" * 5000),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(name: str, value: str) -> None:

@@ -1,5 +1,7 @@
 """Release candidates: created once, of one commit for ever; listed newest first."""
 
+from urllib.parse import quote
+
 import pytest
 
 from .client import REPO, Client, EnvironmentClient, Service, commit_of, fine, refused
@@ -26,6 +28,21 @@ def test_a_new_candidate(production: EnvironmentClient) -> None:
         "actor": "dev@example.com",
         "build_url": None,
     }
+
+
+@pytest.mark.parametrize(
+    "version", ["50%-rc1", "a%41-rc1", "a%2Fb-rc1", "a?b=c-rc1", "a#b-rc1", "é:🚀-rc1", "a;b@c+d-rc1"]
+)
+def test_the_location_of_a_candidate_is_its_own(production: EnvironmentClient, version: str) -> None:
+    """Whatever a version holds, its Location leads to it and not to another."""
+    answer = production.client.post(
+        f"{production.project_path}/releases/{quote(version, safe='')}", {"repo": REPO, "commit": commit_of(version)}
+    )
+
+    there = fine(production.client.get(answer.headers["Location"]))
+
+    assert there["release_candidate_version"] == version
+    assert there == answer.get_json()
 
 
 def test_the_same_candidate_again_records_nothing(production: EnvironmentClient, service: Service) -> None:

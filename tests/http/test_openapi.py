@@ -59,11 +59,75 @@ def test_every_operation_says_what_it_does_and_how_it_refuses(described: dict[st
 
         assert operation["summary"].strip(), f"{method} {path}"
         assert statuses & {"200", "201"}, f"{method} {path}"
-        assert errors >= ({"503"} if path in ("/healthz", "/readyz") else {"401", "403", "503"}), f"{method} {path}"
+        assert "default" not in operation["responses"], f"{method} {path}"
+        if path not in ("/healthz", "/readyz"):
+            assert errors >= {"401", "429", "503"}, f"{method} {path}"
+            assert ("403" in errors) == ("{" in path), f"{method} {path}"
         for status in errors:
             refusal = resolved(described, operation["responses"][status])
-            schema = refusal["content"]["application/json"]["schema"]
-            assert schema == described["components"]["schemas"]["Error"], f"{method} {path} {status}"
+            shape, codes = refusal["content"]["application/json"]["schema"]["allOf"]
+            assert shape == described["components"]["schemas"]["Error"], f"{method} {path} {status}"
+            assert codes["properties"]["code"]["enum"], f"{method} {path} {status}"
+
+
+def test_every_operation_has_a_name_of_its_own(described: dict[str, Any]) -> None:
+    """Clients are made from the names: they are these, and stay."""
+    names = sorted(operation["operationId"] for operation in operations(described).values())
+
+    assert names == sorted(
+        [
+            "createDeployment",
+            "cutRelease",
+            "freezeEnvironment",
+            "getDeployment",
+            "getEnvironment",
+            "getProject",
+            "getRelease",
+            "health",
+            "listDeployments",
+            "listEnvironments",
+            "listProjects",
+            "listReleases",
+            "metrics",
+            "previewRollback",
+            "putEnvironment",
+            "putProject",
+            "readiness",
+            "reportStatus",
+            "rollBack",
+            "unfreezeEnvironment",
+        ]
+    )
+
+
+def test_links_lead_from_project_to_rollback(described: dict[str, Any]) -> None:
+    """Every link leads to an operation, with parameters that it has; from a project, every operation is reached."""
+    known = {operation["operationId"]: (path, operation) for (_, path), operation in operations(described).items()}
+    reached, waiting = {"listProjects"}, ["listProjects"]
+    while waiting:
+        for answer in known[waiting.pop()][1]["responses"].values():
+            for link in resolved(described, answer).get("links", {}).values():
+                path, operation = known[link["operationId"]]
+                asked = {each["name"] for each in resolved(described, operation["parameters"])}
+                asked |= set(re.findall(r"{(\w+)}", path))
+                assert {name.rpartition(".")[2] for name in link["parameters"]} <= asked
+                if link["operationId"] not in reached:
+                    reached.add(link["operationId"])
+                    waiting.append(link["operationId"])
+
+    assert reached == set(known) - {"health", "readiness", "metrics"}
+
+
+def test_examples_are_as_described(described: dict[str, Any]) -> None:
+    """Every example fits the schema beside it."""
+    for (method, path), operation in operations(described).items():
+        for part in (operation.get("requestBody", {}), *operation["responses"].values()):
+            for content in resolved(described, part).get("content", {}).values():
+                examples = [each["value"] for each in content.get("examples", {}).values()]
+                examples += [content["example"]] if "example" in content else []
+                for example in examples:
+                    wrong = [error.message for error in OAS30Validator(content["schema"]).iter_errors(example)]
+                    assert not wrong, f"{method} {path}: {wrong}"
 
 
 def test_only_the_open_paths_are_described_as_open(described: dict[str, Any]) -> None:

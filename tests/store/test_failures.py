@@ -198,6 +198,12 @@ def test_no_connection_was_free() -> None:
     assert failures.of(exc.TimeoutError()) is Failure.UNAVAILABLE
 
 
+def test_what_the_database_found_out_by_itself() -> None:
+    """Nothing was sent, or it was the COMMIT that failed: neither can be told from the driver's error."""
+    assert failures.of(failures.Unreachable()) is Failure.UNREACHABLE
+    assert failures.of(failures.CommitInDoubt()) is Failure.IN_DOUBT
+
+
 @pytest.mark.parametrize("error", [KeyError("x"), RuntimeError("x"), sqlite3.ProgrammingError("closed")])
 def test_whatever_is_not_the_databases(error: Exception) -> None:
     """A mistake of ours is not hidden behind a 503 at once: first the append is tried carefully."""

@@ -98,7 +98,7 @@ class PostgresServer(Databases):
     def start(self) -> None:
         """Start, and return when it takes connections. Starting it again finds the data as they were."""
         assert self._process is None, "it is running"
-        if not (self.directory / "data").exists():
+        if not (self.directory / "data" / "PG_VERSION").exists():  # the folder may be there: an empty disk of its own
             self._make_data()
         options = [f"-c{name}={value}" for name, value in self._settings.items()]
         where = ["-D", str(self.directory / "data"), "-k", str(self.directory), "-h", "127.0.0.1", "-p", str(self.port)]
@@ -125,6 +125,16 @@ class PostgresServer(Databases):
     def kill(self) -> None:
         """`kill -9`, and return when the last of its processes is gone, so that it can be started again."""
         self._end(signal.SIGKILL)
+
+    def ends_within(self, seconds: float) -> bool:
+        """Whether it ends by itself in this time; if so, return when the last of its processes is gone, as `kill`."""
+        assert self._process is not None, "it is not running"
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        self._bury()
+        return True
 
     def close(self) -> None:
         """End it and remove its files, when the last process that uses it has let go."""
@@ -174,6 +184,9 @@ class PostgresServer(Databases):
         assert self._process is not None, "it is not running"
         self._process.send_signal(sent)
         self._process.wait(DYING_S)
+        self._bury()
+
+    def _bury(self) -> None:
         # Its children outlive it for a moment and would keep a new one from starting. Each holds the pipe's other end.
         gone, _, _ = select.select([self._lifeline], [], [], DYING_S)
         assert gone, f"processes of PostgreSQL are still there {DYING_S} s after its end"

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -22,12 +22,24 @@ STOPPING_S = 30.0
 
 
 class LiveServer:
-    """Started by `start`, or by entering it; `url` is where it answers, `token` what a first start printed, or None."""
+    """Started by `start`, or by entering it; `url` is where it answers, `token` what a first start printed, or None.
 
-    def __init__(self, database_url: str | None, *, workers: int = 1, port: int | None = None, cwd: Path | None = None):
+    `variables` are set besides the environment of the tests.
+    """
+
+    def __init__(
+        self,
+        database_url: str | None,
+        *,
+        workers: int = 1,
+        port: int | None = None,
+        cwd: Path | None = None,
+        variables: Mapping[str, str] = {},
+    ) -> None:
         self.database_url, self.workers, self.cwd = database_url, workers, cwd
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self._variables = dict(variables)
         self._outputs = tempfile.TemporaryDirectory(prefix="release-ledger-server-")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -44,7 +56,8 @@ class LiveServer:
             self._process = subprocess.Popen(
                 [*COMMAND, *arguments],
                 cwd=self.cwd,
-                env=environment(self.database_url, {"TMPDIR": self._outputs.name}),  # also what `kill` leaves
+                # Also what `kill` leaves is removed with the outputs.
+                env=environment(self.database_url, {"TMPDIR": self._outputs.name, **self._variables}),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -89,6 +102,14 @@ class LiveServer:
         found = re.search(r"TOKEN=(rl_\S+)", self.output)
         return found[1] if found else None
 
+    def worker_pids(self) -> list[int]:
+        """The processes that answer requests, those that are alive."""
+        children: list[str] = []
+        for of_thread in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            with suppress(OSError):  # it has ended
+                children += of_thread.read_text().split()
+        return [int(pid) for pid in children if _is_worker(Path("/proc") / pid)]
+
     def stop(self, sent: signal.Signals = signal.SIGTERM) -> int:
         """Stop it in order; its exit status."""
         self.process.send_signal(sent)
@@ -120,6 +141,14 @@ class LiveServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _is_worker(folder: Path) -> bool:
+    try:
+        is_dead = (folder / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return not is_dead and "spawn_main" in (folder / "cmdline").read_text()
+    except OSError:
+        return False
 
 
 def free_port() -> int:
