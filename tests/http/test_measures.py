@@ -49,14 +49,19 @@ def test_behind_a_proxy_that_speaks_tls_addresses_are_https(production: Environm
 
 def test_the_description_names_the_headers_of_a_write(service: Service) -> None:
     """Keys and conditions are in OpenAPI, with the answers that they may lead to."""
-    paths = service.stranger().get("/openapi.json").get_json()["paths"]
+    described = service.stranger().get("/openapi.json").get_json()
+    known = described["components"]["parameters"]
 
-    operations = paths["/api/releases/{project_name}/environments/{env_name}/deployments"]
+    operations = described["paths"]["/api/releases/{project_name}/environments/{env_name}/deployments"]
     named = {
-        method: {each["name"] for each in operations[method]["parameters"] if each["in"] == "header"}
+        method: {
+            known[each["$ref"].rpartition("/")[2]]["name"]
+            for each in operations[method]["parameters"]
+            if "$ref" in each
+        }
         for method in ("get", "post", "patch")
     }
 
-    assert named["post"] == named["patch"] == {"Idempotency-Key", "If-Match"}
-    assert named["get"] == set()
+    assert named["post"] == named["patch"] == {"Idempotency-Key", "If-Match", "X-Request-Id"}
+    assert named["get"] == {"X-Request-Id"}
     assert {"412", "422"} <= set(operations["post"]["responses"])

@@ -227,7 +227,9 @@ def test_refusals_are_counted_and_say_nothing(service: Service, capfd: pytest.Ca
 
 
 @pytest.mark.parametrize(("limit", "answers"), [(1, {200, 429}), (0, {200})])
-def test_the_setting_reaches_the_application(upgraded_url: str, limit: int, answers: set[int]) -> None:
+def test_the_setting_reaches_the_application(
+    upgraded_url: str, limit: int, answers: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One request a second is ten at once; 0 is no limit, of guesses neither."""
     service = Service(upgraded_url)
     app = create_app(Settings(database_url=upgraded_url, rate_limit=limit), ledger=service.ledger)
@@ -235,6 +237,7 @@ def test_the_setting_reaches_the_application(upgraded_url: str, limit: int, answ
 
     assert {ask(client).status_code for _ in range(WINDOW_S + 10)} == answers
     strangers = app.extensions["rates"].of_strangers
+    monkeypatch.setattr(strangers, "_clock", lambda: 0.0)
     for _ in range(WRONG_TOKENS_PER_S * WINDOW_S):
         strangers.take(HERE)
     assert ask(Client(app.test_client(), "rl_wrong")).status_code == (429 if limit else 401)

@@ -5,10 +5,12 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 from werkzeug.test import TestResponse
+
+from release_ledger.store.database import Database
 
 from .client import BOTH_DATABASES, REPO, EnvironmentClient, Service, commit_of, fine, refused
 
@@ -33,18 +35,18 @@ def lived_in(production: EnvironmentClient) -> EnvironmentClient:
 
 
 @contextmanager
-def on_every_connection(engine: Engine, *pragmas: str) -> Iterator[None]:
+def on_every_connection(database: Database, *pragmas: str) -> Iterator[None]:
     """The application's own connections have these settings until the end."""
 
     def configure(connection: Any, *_: object) -> None:
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
 
-    engine.dispose()
-    event.listen(engine, "connect", configure)
+    database.forget_connections()
+    event.listen(database.engine, "connect", configure)
     yield
-    event.remove(engine, "connect", configure)
-    engine.dispose()
+    event.remove(database.engine, "connect", configure)
+    database.forget_connections()
 
 
 def contents(service: Service) -> dict[str, list[dict[str, Any]]]:
@@ -69,7 +71,7 @@ def test_a_full_disk(service: Service, lived_in: EnvironmentClient) -> None:
     service.run("create table ballast (b blob)")
     answers = {}
 
-    with on_every_connection(service.ledger.store.database.engine, f"max_page_count={pages + 1}"):
+    with on_every_connection(service.ledger.store.database, f"max_page_count={pages + 1}"):
         fill_up(service)
         for name, command in COMMANDS.items():
             known = contents(service)
@@ -91,7 +93,7 @@ def test_a_disk_that_is_full_half_way(service: Service, lived_in: EnvironmentCli
     service.run("create table ballast (b blob)")
     refusals = 0
 
-    with on_every_connection(service.ledger.store.database.engine, f"max_page_count={pages + 40}"):
+    with on_every_connection(service.ledger.store.database, f"max_page_count={pages + 40}"):
         fill_up(service)
         known, answer = contents(service), COMMANDS["report"](lived_in)
         while answer.status_code != 200:
@@ -115,13 +117,13 @@ def fill_up(service: Service) -> None:
                 connection.execute(text("insert into ballast values (zeroblob(:size))"), {"size": size})
 
 
-def test_a_locked_file(service: Service, lived_in: EnvironmentClient) -> None:
+def test_a_locked_file(service: Service, lived_in: EnvironmentClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """While another process holds the write lock, commands are 503 after a bounded wait, and reading goes on."""
     known = contents(service)
     url = service.ledger.store.database.url
 
-    impatient = on_every_connection(service.ledger.store.database.engine, "busy_timeout=20")
-    with impatient, create_engine(url, poolclass=NullPool).connect() as other:
+    monkeypatch.setattr("release_ledger.store.database.BUSY_TIMEOUT_S", 0.02)
+    with create_engine(url, poolclass=NullPool).connect() as other:
         other.exec_driver_sql("BEGIN IMMEDIATE")
         answers = [command(lived_in) for command in COMMANDS.values()]
         reading = lived_in.shown()
@@ -138,7 +140,7 @@ def test_a_read_only_file(service: Service, lived_in: EnvironmentClient) -> None
     """A database that takes no writes still answers questions; commands are 503."""
     known = contents(service)
 
-    with on_every_connection(service.ledger.store.database.engine, "query_only=on"):
+    with on_every_connection(service.ledger.store.database, "query_only=on"):
         answers = [command(lived_in) for command in COMMANDS.values()]
         reading = lived_in.shown(), lived_in.preview()
 
@@ -155,14 +157,14 @@ def test_a_read_only_server(service: Service, lived_in: EnvironmentClient) -> No
     known, database = contents(service), service.ledger.store.database
 
     service.run(f"alter database {database.url.database} set default_transaction_read_only = on")
-    database.engine.dispose()
+    database.forget_connections()
     answers = [command(lived_in) for command in COMMANDS.values()]
     reading = lived_in.shown()
     with create_engine(database.url, poolclass=NullPool).connect() as other:
         other.exec_driver_sql("set transaction read write")
         other.exec_driver_sql(f"alter database {database.url.database} reset default_transaction_read_only")
         other.commit()
-    database.engine.dispose()
+    database.forget_connections()
 
     for answer in answers:
         is_unavailable(answer)
@@ -179,7 +181,7 @@ def test_a_locked_table(service: Service, lived_in: EnvironmentClient) -> None:
 
     with create_engine(database.url, poolclass=NullPool).begin() as other:
         other.exec_driver_sql("lock table events in exclusive mode")
-        with short_of_patience(database.engine):
+        with short_of_patience(database):
             answers = [command(lived_in) for command in COMMANDS.values()]
             reading = lived_in.shown()
 
@@ -191,17 +193,17 @@ def test_a_locked_table(service: Service, lived_in: EnvironmentClient) -> None:
 
 
 @contextmanager
-def short_of_patience(engine: Engine) -> Iterator[None]:
+def short_of_patience(database: Database) -> Iterator[None]:
     """The application's own connections wait 50 ms for a lock, not 5 s."""
 
     def configure(connection: Any, *_: object) -> None:
         connection.execute("set lock_timeout = '50ms'")
 
-    engine.dispose()
-    event.listen(engine, "connect", configure)
+    database.forget_connections()
+    event.listen(database.engine, "connect", configure)
     yield
-    event.remove(engine, "connect", configure)
-    engine.dispose()
+    event.remove(database.engine, "connect", configure)
+    database.forget_connections()
 
 
 @BOTH_DATABASES
