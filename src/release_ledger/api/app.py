@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -63,7 +62,6 @@ def create_app(settings: Settings | None = None, ledger: Ledger | None = None) -
     measures.register(app)
     app.before_request(_name_the_request)
     app.after_request(_return_the_name)
-    app.after_request(_read_to_the_end)
     app.register_error_handler(Refusal, _refused)
     app.register_error_handler(Exception, _failed)
     return app
@@ -79,14 +77,6 @@ def _return_the_name(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.get("request_id") or service.new_request_id()
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
-
-
-def _read_to_the_end(response: Response) -> Response:
-    """The server hangs up on a body that nobody reads, and a caller's next request on that connection is lost."""
-    if (request.content_length or 0) <= BODY_LIMIT_BYTES:
-        with suppress(HTTPException):
-            request.get_data()
     return response
 
 

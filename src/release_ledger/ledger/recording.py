@@ -111,7 +111,7 @@ def _from_memory(store: Store, command: Command) -> Outcome | None:
     try:
         return _record(store, command, view, now, decided, unmoved(view))
     except Conflict:
-        command.remembered.forget(view.head.stream, worthless=True)
+        command.remembered.doubt(view.head.stream)
         return None
 
 

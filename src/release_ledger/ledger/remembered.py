@@ -24,7 +24,6 @@ ENVIRONMENTS: Final = 500
 PROJECTS: Final = 100
 ROWS: Final = 100  # of each
 TOKENS: Final = 1000
-WORTHLESS: Final = 8
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -63,7 +62,7 @@ class Remembered:
     def __init__(self) -> None:
         self._projects: dict[str, OfProject] = {}
         self._environments: dict[str, OfEnvironment] = {}
-        self._worthless: dict[str, int] = {}
+        self._doubted: dict[str, str] = {}
         self._tokens: dict[str, KnownToken] = {}
         self._lock = threading.Lock()
 
@@ -79,7 +78,7 @@ class Remembered:
     ) -> View | None:
         """What a command on a deployment would see, if all of it is remembered."""
         with self._lock:
-            if not version or self._is_worthless(stream):
+            if not version or stream in self._doubted:
                 return None
             known, project = self._environments.get(stream), self._projects.get(project_stream)
             candidate = project.candidates.get(version) if project else None
@@ -129,18 +128,11 @@ class Remembered:
                 _put(project.candidates, version, (view.candidate, view.candidate_email), ROWS)
             self._note_environment(view, append, rows, email)
 
-    def forget(self, stream: str, *, worthless: bool = False) -> None:
-        """What was remembered was of no use; `worthless`: somebody else writes there too, and it will not be soon."""
+    def doubt(self, stream: str) -> None:
+        """Somebody else wrote there. It is trusted again once two commands from here follow one another."""
         with self._lock:
             self._environments.pop(stream, None)
-            if worthless:
-                _put(self._worthless, stream, WORTHLESS, ENVIRONMENTS)
-
-    def _is_worthless(self, stream: str) -> bool:
-        left = self._worthless.pop(stream, 0)
-        if left > 1:
-            self._worthless[stream] = left - 1
-        return left > 0
+            _put(self._doubted, stream, "", ENVIRONMENTS)
 
     def _note_project(self, view: View, append: Append | None, rows: Mapping[str, Rows], email: str | None) -> None:
         stream = view.head.stream
@@ -166,6 +158,8 @@ class Remembered:
             if view.target is not None and view.target["number"] == number:
                 asked = (view.target, view.target_email)
             _put(deployments, number, (row, asked[1] if asked else email), ROWS)
+        if stream in self._doubted and self._doubted.pop(stream) != view.head.mark:
+            self._doubted[stream] = _after(append).mark
         made = OfEnvironment(head=_after(append), environment=states[()], access=view.access, deployments=deployments)
         _put(self._environments, stream, made, ENVIRONMENTS)
 

@@ -44,4 +44,9 @@ def tag(projection: Projection) -> str:
 
 def listed(folded: str, name: str) -> bool:
     """Whether a head's `folded` lists this projection in the definition installed here."""
-    return tag(installed()[name]) in folded.split()
+    return _lists(folded, tag(installed()[name]))
+
+
+@lru_cache(maxsize=256)
+def _lists(folded: str, tag: str) -> bool:
+    return tag in folded.split()

@@ -35,15 +35,13 @@ _MOVE_HEAD = (
 _MARK: Final = str(
     mark_of(literal_column("${}::text", Text)).compile(dialect=POSTGRESQL, compile_kwargs={"literal_binds": True})
 )
-_MOST_PARAMETERS: Final = 30_000  # the protocol takes 65,535
+_MOST_ROWS: Final = 500
 Part = tuple[Table, tuple[str, ...], int, int]
 
 
 def fits(append: Append) -> bool:
-    """Whether the append is small enough for one statement."""
-    rows = sum(len(change.rows) * len(change.table.columns) for change in append.changes)
-    beside = sum(len(table.columns) * len(rows) for table, rows in append.beside)
-    return rows + len(append.events) * len(_EVENT_COLUMNS) + beside <= _MOST_PARAMETERS
+    """Whether the append is small enough for one statement (the protocol takes 65,535 parameters)."""
+    return len(append.events) + sum(len(change.rows) for change in append.changes) <= _MOST_ROWS
 
 
 def write(database: Database, append: Append) -> list[int]:
