@@ -11,7 +11,7 @@ library restores events without calling `__init__`, and reads a missing field fr
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeVar
 
 from eventsourcing.utils import register_topic
@@ -54,9 +54,16 @@ E = TypeVar("E", bound=Event)
 def stamp(events: Iterable[E], stream: str, version: int, **common: Any) -> list[E]:
     """The events with what the ledger knows of them: stream, consecutive versions after `version`, who and when."""
     return [
-        replace(event, originator_id=stream, originator_version=number, **common)
+        _stamped(event, originator_id=stream, originator_version=number, **common)
         for number, event in enumerate(events, version + 1)
     ]
+
+
+def _stamped(event: E, **known: Any) -> E:
+    """As `dataclasses.replace`, which sets each of two dozen fields of a frozen class anew."""
+    made = object.__new__(type(event))
+    vars(made).update(vars(event), **known)
+    return made
 
 
 @dataclass(frozen=True, kw_only=True)

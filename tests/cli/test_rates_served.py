@@ -1,6 +1,7 @@
 """The limits of the real server: who guesses tokens is told apart from others by the address of the connection."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -8,24 +9,35 @@ from tests.support.server import LiveServer
 
 GUESSER, OTHER = "127.0.0.2", "127.0.0.3"
 WITHIN_S = 40
+GUESSERS = 4
 
 
 def test_a_guesser_is_known_by_its_address(tmp_path: Path) -> None:
     """1,000 guesses, and no more; other addresses, and tokens that the process knows, are served as before."""
     with LiveServer(f"sqlite:///{tmp_path / 'ledger.db'}") as server:
-        give_up_at, guesses = time.monotonic() + WITHIN_S, 1
         guesser, other = connection(server, GUESSER), connection(server, OTHER)
-        while (answered := ask(guesser, "rl_wrong"))[0] == 401:
-            guesses += 1
-            assert time.monotonic() < give_up_at, f"{guesses} guesses"
+        # Several at once: one connection's guesses might be slower than the hundred a second that are allowed.
+        with ThreadPoolExecutor(GUESSERS) as threads:
+            guesses = sum(threads.map(lambda _: guess(server), range(GUESSERS)))
 
-        assert answered == (429, "1")
-        assert guesses > 1000
+        assert guesses >= 1000
+        assert ask(guesser, "rl_wrong") == (429, "1")
         assert ask(other, "rl_wrong") == (401, None)
         assert ask(other, server.token) == (200, None)
         assert ask(guesser, server.token) == (200, None)
         guesser.close()
         other.close()
+
+
+def guess(server: LiveServer) -> int:
+    """Guess until there is no more to guess; how often."""
+    guesser, give_up_at, guesses = connection(server, GUESSER), time.monotonic() + WITHIN_S, 0
+    while (answered := ask(guesser, "rl_wrong"))[0] == 401:
+        guesses += 1
+        assert time.monotonic() < give_up_at, f"{guesses} guesses"
+    guesser.close()
+    assert answered[0] == 429
+    return guesses
 
 
 def connection(server: LiveServer, address: str) -> HTTPConnection:

@@ -63,7 +63,17 @@ def repeated_release(environment: EnvironmentClient) -> Request:
     return release(environment)
 
 
-REQUESTS: Final = (deploy, report, release, settings, rollback, repeated_report, repeated_release)
+def remembered_deploy(environment: EnvironmentClient) -> Request:
+    """Decided from what the process remembers."""
+    return deploy(environment)
+
+
+def remembered_report(environment: EnvironmentClient) -> Request:
+    return report(environment)
+
+
+FROM_MEMORY: Final = (remembered_deploy, remembered_report)
+REQUESTS: Final = (deploy, report, release, settings, rollback, repeated_report, repeated_release, *FROM_MEMORY)
 IN_EACH_WAY: Final = pytest.mark.parametrize("request_for", REQUESTS)
 Asked = Callable[[EnvironmentClient], Request]
 
@@ -93,6 +103,10 @@ class Sweep:
         environment = self.admin.environment(f"e{self.number:05}")
         environment.known_versions.add("A-rc1")
         asked = self.request_for(environment)
+        if self.request_for in FROM_MEMORY:
+            there = EnvironmentClient(self.caller, environment.project_path, environment.name, {"A-rc1", "B-rc1"})
+            there.deploy("A-rc1")
+            there.report("A-rc1", "in_progress")
         self.network.proxy.watch()
         self.far.ledger.store.database.forget_connections()
         fine(self.caller.get("/api/releases"))

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
-from release_ledger.projection import environment_stream
+from release_ledger.ledger.remembered import DEPLOYMENTS, LONG
+from release_ledger.projection import environment_stream, verify
 from release_ledger.projection.mend import mend
+from release_ledger.store import FIRST_DIGEST, Store, digest
 from release_ledger.store.database import Database
 from release_ledger.store.statement import Cursor
+from release_ledger.store.store import events_after
 
 from .client import BOTH_DATABASES, OPERATOR, Client, EnvironmentClient, Service, fine, refused
 
@@ -247,3 +250,66 @@ def test_a_condition_on_a_version_that_is_remembered(
     )
 
     refused(answer, 412, "precondition_failed")
+
+
+def test_a_version_that_came_twice(
+    service: Service, production: EnvironmentClient, elsewhere: EnvironmentClient
+) -> None:
+    """A database that lost what was recorded last (restored, or a standby that lagged) and went on without it."""
+    production.ran("A-rc1", "B-rc1")
+    stream = environment_stream("web", "production")
+    before = {table: service.rows(f"select * from {table} where stream = :s", s=stream) for table in STATE}
+    production.deploy("B-rc1")
+    service.run("delete from events where stream = :s and version > :v", s=stream, v=before["streams"][0]["version"])
+    for table, rows in before.items():
+        service.run(f"delete from {table} where stream = :s", s=stream)
+        for row in rows:
+            names = ", ".join(f'"{name}"' for name in row)
+            service.run(f"insert into {table} ({names}) values ({', '.join(f':{name}' for name in row)})", **row)
+    elsewhere.deploy("A-rc1")
+
+    production.report("B-rc1", "in_progress")
+
+    assert is_unbroken(service.ledger.store, stream)
+    assert [differences for _, differences in verify(service.ledger.store) if differences] == []
+    assert production.deployments()[-3]["release_candidate_version"] == "A-rc1"
+
+
+STATE = ("streams", "environments", "deployments")
+
+
+def is_unbroken(store: Store, stream: str) -> bool:
+    """Whether each event's digest is made of its predecessor's."""
+    previous = FIRST_DIGEST
+    for row in events_after(store, stream):
+        place = {name: row[name] for name in ("version", "topic", "recorded_at")}
+        previous = digest(previous, stream=stream, state=bytes(row["state"]), **place)
+        if previous != bytes(row["digest"]):
+            return False
+    return True
+
+
+def test_who_asked_for_a_deployment_that_another_canceled(
+    other_service: Service, production: EnvironmentClient
+) -> None:
+    """The answer to a report names who asked for the deployment, not who pressed rollback meanwhile."""
+    token = other_service.token("deploy", name="bob", email="bob@example.com")
+    bob = EnvironmentClient(
+        Client(other_service.app.test_client(), token), production.project_path, production.name, {"A-rc1", "B-rc1"}
+    )
+    production.ran("A-rc1")
+    made = production.deploy("B-rc1") | {"actor": "dev@example.com"}
+    assert bob.press(to="A-rc1").status_code == 201
+
+    assert bob.report("B-rc1", "success", id=made["id"])["actor"] == "dev@example.com"
+
+
+def test_what_is_remembered_is_bounded(service: Service, production: EnvironmentClient) -> None:
+    """Of an environment a few unfinished deployments, none with a long message."""
+    production.cut("A-rc1")
+    for _ in range(2 * DEPLOYMENTS):
+        production.deploy("A-rc1")
+    production.report("A-rc1", "in_progress", error_message="x" * LONG)
+
+    known = service.ledger.remembered._environments[environment_stream("web", "production")].deployments
+    assert sorted(known) == list(range(DEPLOYMENTS + 1, 2 * DEPLOYMENTS))

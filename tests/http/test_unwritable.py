@@ -137,18 +137,27 @@ def test_a_locked_file(service: Service, lived_in: EnvironmentClient, monkeypatc
 
 
 def test_a_read_only_file(service: Service, lived_in: EnvironmentClient) -> None:
-    """A database that takes no writes still answers questions; commands are 503."""
+    """A database that takes no writes still answers questions, and retries of what is recorded; commands are 503."""
+    first = deploy_with_key(lived_in)
+    lived_in.report("A-rc1", "success")
     known = contents(service)
 
     with on_every_connection(service.ledger.store.database, "query_only=on"):
         answers = [command(lived_in) for command in COMMANDS.values()]
+        again = deploy_with_key(lived_in)
         reading = lived_in.shown(), lived_in.preview()
 
     for answer in answers:
         is_unavailable(answer)
-    assert reading[1]["target"] == "A-rc1"
+    assert (again.headers.get("Idempotent-Replayed"), again.get_json()) == ("true", first.get_json())
+    assert reading[1]["target"] == "B-rc1"
     assert contents(service) == known
     works_again(lived_in)
+
+
+def deploy_with_key(production: EnvironmentClient) -> TestResponse:
+    body, key = {"release_candidate_version": "A-rc1"}, {"Idempotency-Key": "once"}
+    return production.client.post(production.deployments_path, body, headers=key)
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"])

@@ -5,6 +5,8 @@ The connection is lost around the statement that commits, once (or as often as a
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
+from threading import Timer
 from typing import Any
 
 import psycopg
@@ -15,6 +17,7 @@ from release_ledger.projection import verify
 from release_ledger.store import Append, Conflict, Store
 from release_ledger.store.database import Database
 from release_ledger.store.statement import Cursor
+from release_ledger.store.store import head_of
 from tests.support.histories import (
     PRODUCTION,
     STAGING,
@@ -175,3 +178,37 @@ def test_a_connection_that_the_server_ended(store: Store, other_store: Store) ->
 
     assert len(positions) == 1
     assert versions(store) == [1, 2]
+
+
+def test_the_first_try_is_still_at_work_when_another_stream_moves(store: Store, upgraded_url: str) -> None:
+    """The second try is refused for another stream's sake, which says nothing of the first: that one is waited for."""
+    append(store, requested(1), stream=STAGING)
+    conditions = [(STAGING, head_of(store, STAGING).mark)]
+    made = append_of(store, requested(1))
+    orphan = Timer(0.3, lambda: store.append(made))
+
+    def goes_on() -> None:
+        append(store, succeeded(1), stream=STAGING)
+        orphan.start()
+
+    with closing(Store(Lossy(upgraded_url, before=goes_on))) as lossy:
+        positions = lossy.append(replace(made, unmoved=conditions))
+    orphan.join()
+
+    assert len(positions) == 1
+    assert versions(store) == [1, 2]
+
+
+def test_the_first_try_is_never_heard_of_again(
+    store: Store, upgraded_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can be said of it within the bound: 503. Deciding again could record it twice."""
+    monkeypatch.setattr("release_ledger.store.store.IN_DOUBT_S", 0.2)
+    conditions = [(STAGING, head_of(store, STAGING).mark)]
+    made = append_of(store, requested(1))
+    database = Lossy(upgraded_url, before=lambda: append(store, requested(1), stream=STAGING))
+
+    with closing(Store(database)) as lossy, pytest.raises(LedgerUnavailable):
+        lossy.append(replace(made, unmoved=conditions))
+
+    assert versions(store) == [1]

@@ -72,10 +72,12 @@ def _confirmed(answer: Callable[[], Response]) -> Response:
     """The answer, or the refusal, of a request whose token is what it is taken for."""
     try:
         response = answer()
-    except (AccessMoved, LedgerUnavailable):
-        raise  # the second says nothing of the ledger, and asking again would only take longer
-    except Exception:
-        ledger().confirm()
+    except AccessMoved:
+        raise
+    except Exception as error:
+        # Of a database that cannot be asked there is nothing to say, and asking again would only take longer.
+        if not isinstance(error, LedgerUnavailable) or error.details:
+            ledger().confirm()
         raise
     ledger().confirm()
     return response

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -10,12 +10,23 @@ from flask import Response, request
 
 from ..ledger.project_questions import Page
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+    from werkzeug.datastructures import Headers
+
 _ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+class JsonResponse(Response):
+    """A complete answer, whose headers go out as they are: its length is known, and its addresses are ASCII."""
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:  # noqa: ARG002 - werkzeug's own
+        return self.headers
 
 
 def json_response(body: Any, *, status: int = 200, version: int | None = None, location: str | None = None) -> Response:
     """A JSON answer; `version` is that of the stream that it is about."""
-    response = Response(_ENCODER.encode(body) + b"\n", status=status, content_type="application/json")
+    response = JsonResponse(_ENCODER.encode(body) + b"\n", status=status, content_type="application/json")
     if version is not None:
         response.headers["ETag"] = f'"{version}"'
     if location is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import http.client
 import multiprocessing
 import os
@@ -115,6 +116,8 @@ def load_app(number: int, tell: Connection) -> Front:
         asyncio.get_running_loop().call_later(WELL_AFTER_S, tell.send_bytes, pid)
 
     app = create_app()
+    gc.collect()
+    gc.freeze()  # what is there now stays: it is not gone through again at each collection
 
     def ended() -> NoReturn:
         app.extensions["ledger"].close()

@@ -50,6 +50,8 @@ class Threads:
             loop = done.get_loop()
             try:
                 loop.call_soon_threadsafe(done.set_result, call())
+            except StopIteration as error:  # a future does not take it
+                loop.call_soon_threadsafe(done.set_exception, RuntimeError(repr(error)))
             except Exception as error:
                 loop.call_soon_threadsafe(done.set_exception, error)
             except BaseException as error:  # SystemExit, say: the event loop would end with it

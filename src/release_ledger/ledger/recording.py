@@ -113,6 +113,9 @@ def _from_memory(store: Store, command: Command) -> Outcome | None:
     except Conflict:
         command.remembered.doubt(view.head.stream)
         return None
+    except LedgerUnavailable:
+        _replay_if_kept(store, command)
+        raise
 
 
 def _try(store: Store, command: Command) -> Outcome:
@@ -120,9 +123,7 @@ def _try(store: Store, command: Command) -> Outcome:
     try:
         view, now, decided = ask(store, command.streams, lambda source: _decide(store, command, command.look(source)))
     except LedgerUnavailable:
-        # A retry is answered as its first try was, also when nothing new can be decided.
-        if command.by.idempotency is not None:
-            replay(read_kept(store, command.by.idempotency), command.by.idempotency)
+        _replay_if_kept(store, command)
         raise
     if not decided:
         outcome = Outcome(view=view)
@@ -130,6 +131,12 @@ def _try(store: Store, command: Command) -> Outcome:
             keep(store, kept)
         return outcome
     return _record(store, command, view, now, decided)
+
+
+def _replay_if_kept(store: Store, command: Command) -> None:
+    """A retry is answered as its first try was, also when nothing new can be decided or written."""
+    if command.by.idempotency is not None:
+        replay(read_kept(store, command.by.idempotency), command.by.idempotency)
 
 
 def _record(

@@ -17,12 +17,15 @@ from ..deployment import Deployment
 from ..environment import Environment
 from ..project import Candidate, Project
 from ..projection import ACCESS, FoldedSource, Rows, listed
+from ..projections.running_periods import NEWEST, Period
 from ..store import Append, Head, Store
 from .views import View
 
 ENVIRONMENTS: Final = 500
 PROJECTS: Final = 100
-ROWS: Final = 100  # of each
+CANDIDATES: Final = 100  # of each project
+DEPLOYMENTS: Final = 20  # of each environment: unfinished ones
+LONG: Final = 1000  # an error message of so many characters is not kept at hand
 TOKENS: Final = 1000
 
 T = TypeVar("T")
@@ -53,6 +56,7 @@ class OfEnvironment:
     head: Head
     environment: Environment
     access: str
+    newest_period: Period | None = None
     deployments: dict[int, tuple[Deployment, str | None]] = field(default_factory=dict)
 
 
@@ -94,7 +98,11 @@ class Remembered:
                 candidate=candidate[0],
                 candidate_email=candidate[1],
             )
-            view.known = {"environments": {(): known.environment}, "deployments": {}}
+            view.known = {
+                "environments": {(): known.environment},
+                "deployments": {},
+                "running_periods": {(NEWEST,): known.newest_period},
+            }
             if of_deployment:
                 target = _target(known, version, deployment_id)
                 if target is None:
@@ -125,7 +133,7 @@ class Remembered:
                 _put(self._projects, view.project_head.stream, project, PROJECTS)
             if view.candidate is not None:
                 version = view.candidate["release_candidate_version"]
-                _put(project.candidates, version, (view.candidate, view.candidate_email), ROWS)
+                _put(project.candidates, version, (view.candidate, view.candidate_email), CANDIDATES)
             self._note_environment(view, append, rows, email)
 
     def doubt(self, stream: str) -> None:
@@ -142,7 +150,7 @@ class Remembered:
         known = self._projects.get(stream)
         candidates = known.candidates if known is not None and known.head.mark == view.head.mark else {}
         for row in cut.changes().values():
-            _put(candidates, row["release_candidate_version"], (row, email), ROWS)
+            _put(candidates, row["release_candidate_version"], (row, email), CANDIDATES)
         made = OfProject(head=_after(append), project=states[()], candidates=candidates)
         _put(self._projects, stream, made, PROJECTS)
 
@@ -154,13 +162,23 @@ class Remembered:
         known = self._environments.get(stream)
         deployments = known.deployments if known is not None and known.head.mark == view.head.mark else {}
         for (number,), row in changed.changes().items():
-            asked = deployments.get(number)
+            asked = deployments.pop(number, None)
             if view.target is not None and view.target["number"] == number:
                 asked = (view.target, view.target_email)
-            _put(deployments, number, (row, asked[1] if asked else email), ROWS)
+            elif view.environment is None or number > view.environment.deployments:
+                asked = (row, email)  # this command made it
+            if asked is not None and not row["finished"] and len(row["error_message"] or "") < LONG:
+                _put(deployments, number, (row, asked[1]), DEPLOYMENTS)
         if stream in self._doubted and self._doubted.pop(stream) != view.head.mark:
             self._doubted[stream] = _after(append).mark
-        made = OfEnvironment(head=_after(append), environment=states[()], access=view.access, deployments=deployments)
+        periods = rows.get("running_periods")
+        made = OfEnvironment(
+            head=_after(append),
+            environment=states[()],
+            access=view.access,
+            newest_period=periods.get(NEWEST) if periods is not None else None,
+            deployments=deployments,
+        )
         _put(self._environments, stream, made, ENVIRONMENTS)
 
 

@@ -37,7 +37,7 @@ class Head:
     @property
     def mark(self) -> str:
         """How the stream stands, in one text; as `schema.mark_of` asks the database for it."""
-        return "" if self.is_new else f"{self.version}.{self.generation}.{self.folded}"
+        return "" if self.is_new else f"{self.version} {self.recorded_at} {self.generation} {self.folded}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

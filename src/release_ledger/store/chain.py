@@ -28,6 +28,8 @@ def canonical(value: Any) -> bytes:
         return _ENCODER.encode(value)
     except UnicodeEncodeError as error:
         raise NotCanonical("a lone surrogate is not text") from error
+    except TypeError as error:
+        raise NotCanonical(str(error)) from error
 
 
 def digest(previous: bytes, *, stream: str, version: int, topic: str, recorded_at: str, state: bytes) -> bytes:

@@ -30,7 +30,8 @@ _NEW_HEAD = (
 )
 _MOVE_HEAD = (
     "UPDATE streams SET version = $3, digest = $4, recorded_at = $5, folded = $6"
-    " WHERE stream = $1 AND generation = $2 AND version = $7 AND folded = $8 AND {unmoved} RETURNING stream, generation"
+    " WHERE stream = $1 AND generation = $2 AND version = $7 AND folded = $8 AND digest = $9 AND {unmoved}"
+    " RETURNING stream, generation"
 )
 _MARK: Final = str(
     mark_of(literal_column("${}::text", Text)).compile(dialect=POSTGRESQL, compile_kwargs={"literal_binds": True})
@@ -49,7 +50,7 @@ def write(database: Database, append: Append) -> list[int]:
     head, last = append.head, append.last
     params: list[Any] = [head.stream, head.generation, last.version, last.digest, last.recorded_at, append.folded]
     if not head.is_new:
-        params += head.version, head.folded
+        params += head.version, head.folded, head.digest
     for event in append.events:
         params += _event_values(event)
     beside = append.beside
@@ -88,7 +89,7 @@ def _statement(
     is_new: bool, events: int, beside: tuple[tuple[Table, int], ...], parts: tuple[Part, ...], unmoved: int
 ) -> str:
     """The text of an append of this shape; its parameters are numbered in the order in which `write` lists them."""
-    numbers = count(7 if is_new else 9)
+    numbers = count(7 if is_new else 10)
     arms = [""]
     values = _values(numbers, EVENTS, _EVENT_COLUMNS, events)
     columns = ", ".join(_EVENT_COLUMNS)

@@ -84,7 +84,11 @@ PEOPLE = Table(
 
 
 def mark_of(stream: str | ColumnElement[str]) -> ColumnElement[str]:
-    """How a stream stands, in one text that changes whenever its head does (`Head.mark`); empty for one that is not."""
+    """How a stream stands, in one text that changes whenever its head does (`Head.mark`); empty for one that is not.
+
+    The moment is in it because a version may come twice: where a database was restored, or a standby took over that
+    lagged behind.
+    """
     c = STREAMS.alias("marked").c
-    mark = cast(c.version, Text) + "." + cast(c.generation, Text) + "." + c.folded
+    mark = cast(c.version, Text) + " " + c.recorded_at + " " + cast(c.generation, Text) + " " + c.folded
     return func.coalesce(select(mark).where(c.stream == stream).scalar_subquery(), "")

@@ -120,9 +120,10 @@ class Store:
                 failure = Failure.CONFLICT if isinstance(error, Conflict) else failures.of(error)
                 if failure is Failure.CONFLICT:
                     before = self._recorded_before(appends) if in_doubt else None
-                    if before is None:
+                    if before is not None:
+                        return before
+                    if not in_doubt or not self._may_still_come(appends):
                         raise Conflict(appends[0].head.stream) from error
-                    return before
                 self._forget_what_is_lost(failure)
                 if failure is Failure.IN_DOUBT and not self.database.is_postgresql:
                     return self._settled(appends, error)
@@ -161,6 +162,12 @@ class Store:
                 return None
             positions += [row["position"] for row in rows]
         return positions
+
+    def _may_still_come(self, appends: Sequence[Append]) -> bool:
+        """Whether an earlier try may yet be at work: the conflict is another stream's, and no event has its version."""
+        conditional = [append for append in appends if append.unmoved]
+        places = ({"stream": a.head.stream, "first": a.events[0].version, "last": a.last.version} for a in conditional)
+        return any(not self.read(_RECORDED, place) for place in places)
 
     def _forget_what_is_lost(self, failure: Failure) -> None:
         if failure in (Failure.IN_DOUBT, Failure.UNAVAILABLE):

@@ -22,7 +22,7 @@ from .schema import EVENTS, PROJECTION_FAULTS, STREAMS, mark_of
 from .statement import Cursor, Statement
 
 _OLD: dict[str, BindParameter[Any]] = {
-    name: bindparam(f"old_{name}") for name in ("stream", "version", "generation", "folded")
+    name: bindparam(f"old_{name}") for name in ("stream", "version", "digest", "generation", "folded")
 }
 _MOVE_HEAD = Statement(
     update(STREAMS)
