@@ -52,7 +52,7 @@ class Effort:
     samples: int
 
 
-THOROUGH: Final = Effort(rounds=5, seconds=4.0, deployments=100_000, samples=100)
+THOROUGH: Final = Effort(rounds=11, seconds=2.0, deployments=100_000, samples=100)
 QUICK: Final = Effort(rounds=3, seconds=1.0, deployments=10_000, samples=20)
 
 

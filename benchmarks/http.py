@@ -22,7 +22,7 @@ from release_ledger.ledger import Ledger
 from .client import Exchange, Next, drive, request_bytes
 from .crew import LEAD_S, Crew, Worker
 from .latency import measure_latency
-from .result import Result, show
+from .result import Result, ratio_of, show
 from .serving import BY, WORKERS, measure_start, new_token, serving_ledger, serving_plain_flask
 
 PROJECT: Final = "http"
@@ -176,7 +176,7 @@ def _result(part: str, measured: dict[str, Measured], what: str, to: str) -> Res
     speed = median(own.per_second)
     cuts = quantiles(own.seconds, n=100)
     note = f"p50 {cuts[49] * 1000:.1f} ms, p99 {cuts[98] * 1000:.1f} ms, {len(own.seconds):,} answers"
-    ratio = speed / median(measured[to].per_second) if to else None
+    ratio = ratio_of(own.per_second, measured[to].per_second) if to else None
     return Result(part=part, what=what, value=speed, unit="/s", ratio=ratio, to=to, note=note)
 
 

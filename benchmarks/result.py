@@ -43,7 +43,7 @@ def compared(part: str, unit: str, rounds: dict[str, list[float]], first: str, n
             what=first,
             value=medians[first],
             unit=unit,
-            ratio=medians[first] / medians[name],
+            ratio=ratio_of(rounds[first], rounds[name]),
             to=name,
             note=notes.get(first, ""),
         )
@@ -51,6 +51,11 @@ def compared(part: str, unit: str, rounds: dict[str, list[float]], first: str, n
     ]
     rest = [Result(part=part, what=name, value=medians[name], unit=unit, note=notes.get(name, "")) for name in others]
     return [*lines, *rest]
+
+
+def ratio_of(own: Sequence[float], other: Sequence[float]) -> float:
+    """The median of the rounds' ratios: both of a round had the same machine, which is not the next round's."""
+    return median(mine / theirs for mine, theirs in zip(own, other, strict=True))
 
 
 def spread(values: Sequence[float]) -> str:
