@@ -15,6 +15,9 @@ from tests.support.postgres import Databases
 from tests.support.server import LiveServer
 from tests.support.shared_postgres import shared_databases
 
+# A distribution of its own, whose tests run where it is installed: tests/cli/test_sample_plugin.py.
+collect_ignore = ["sample_plugin"]
+
 # A slow machine is no failure. In CI the examples are the same at every run: a red run can be repeated.
 settings.register_profile(
     "default",

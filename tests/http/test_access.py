@@ -55,6 +55,7 @@ def asked(client: Client, method: str, rule: str) -> Any:
         "env_name": "production",
         "release_candidate_version": "A-rc1",
         "deployment_id": "0",
+        "commit": commit_of("A-rc1"),
     }
     path = rule
     for name, value in names.items():

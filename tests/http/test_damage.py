@@ -15,7 +15,7 @@ from .client import BOTH_DATABASES, REPO, Client, EnvironmentClient, Service, co
 
 pytestmark = BOTH_DATABASES
 
-TABLES: Final = ("projects", "release_candidates", "environments", "deployments", "tokens")
+TABLES: Final = ("projects", "release_candidates", "environments", "deployments", "running_periods", "tokens")
 
 
 class Witness:

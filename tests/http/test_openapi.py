@@ -13,6 +13,7 @@ from .client import REPO, EnvironmentClient, Json, Service, commit_of, refused
 UNDESCRIBED: Final = {"/openapi.json", "/docs", "/docs/<name>"}
 METHODS: Final = {"get", "put", "post", "patch", "delete"}
 HERE: Final = "/api/releases/{project_name}/environments/{env_name}"
+EXPOSURE: Final = "/api/releases/{project_name}/commits/{commit}/exposure"
 CANDIDATE: Final = "/api/releases/{project_name}/releases/{release_candidate_version}"
 
 
@@ -81,6 +82,7 @@ def test_every_operation_has_a_name_of_its_own(described: dict[str, Any]) -> Non
             "freezeEnvironment",
             "getDeployment",
             "getEnvironment",
+            "getExposure",
             "getProject",
             "getRelease",
             "health",
@@ -88,6 +90,7 @@ def test_every_operation_has_a_name_of_its_own(described: dict[str, Any]) -> Non
             "listEnvironments",
             "listProjects",
             "listReleases",
+            "listRunningPeriods",
             "metrics",
             "previewRollback",
             "putEnvironment",
@@ -185,6 +188,9 @@ STEPS: Final[list[tuple[str, str, Any, int]]] = [
     ),
     ("post", f"{HERE}/rollback", {"to": "A-rc1"}, 201),
     ("get", f"{HERE}/deployments", None, 200),
+    ("get", f"{HERE}/running", None, 200),
+    ("get", f"{HERE}/running?from=now", None, 400),
+    ("get", EXPOSURE, None, 200),
     ("get", f"{HERE}/rollback", None, 200),
     ("put", f"{HERE}/freeze", {"reason": "holidays", "until": "2999-01-01T00:00:00Z"}, 200),
     ("post", f"{HERE}/deployments", {"release_candidate_version": "A-rc1"}, 400),
@@ -200,13 +206,20 @@ STEPS: Final[list[tuple[str, str, Any, int]]] = [
 def test_answers_are_as_described(service: Service, described: dict[str, Any]) -> None:
     """Every answer of a scenario, successes and refusals, fits the schema that is described for its status."""
     client, known = service.client("admin", email="dev@example.com"), operations(described)
-    names = {"project_name": "web", "env_name": "production", "release_candidate_version": "A-rc1"}
+    names = {
+        "project_name": "web",
+        "env_name": "production",
+        "release_candidate_version": "A-rc1",
+        "commit": commit_of("A-rc1"),
+    }
 
     for method, path, body, status in STEPS:
         answer = client.send(method.upper(), path.format(**names), body)
 
         assert answer.status_code == status, f"{method} {path}: {answer.text}"
-        content = resolved(described, known[method, path]["responses"][str(status)]).get("content", {})
+        content = resolved(described, known[method, path.partition("?")[0]]["responses"][str(status)]).get(
+            "content", {}
+        )
         schema = content.get("application/json", {}).get("schema", {})
         wrong = [error.message for error in OAS30Validator(schema).iter_errors(answer.get_json())]
         assert not wrong, f"{method} {path}: {wrong}"

@@ -83,16 +83,38 @@ def test_a_command_of_the_only_writer_does_not_look(production: EnvironmentClien
     done = production.report("B-rc1", "success", id=made["id"])
 
     assert looks(statements) == []
+    assert not [sql for sql in statements if sql.startswith("SELECT") and "running_periods" in sql]
     assert (begun["status"], done["status"]) == ("in_progress", "success")
     assert production.shown()["running"]["release_candidate_version"] == "B-rc1"
 
 
-def test_a_question_does_not_look_for_its_token(production: EnvironmentClient, statements: list[str]) -> None:
+def test_what_a_report_folds_is_read_with_what_it_looks_at(
+    production: EnvironmentClient, elsewhere: EnvironmentClient, statements: list[str]
+) -> None:
+    """Also where nothing is remembered, no row of a read model is read by itself."""
+    production.ran("A-rc1")
+    production.deploy("A-rc1")
+    statements.clear()
+
+    elsewhere.report("A-rc1", "success")
+
+    assert len(looks(statements)) == 2  # for the token, and for the environment
+    assert not [
+        sql for sql in statements if sql.startswith("SELECT") and "running_periods" in sql and "head" not in sql
+    ]
+
+
+@pytest.mark.parametrize(
+    "path", ["environments/production/deployments", "environments/production/running", f"commits/{'a' * 40}/exposure"]
+)
+def test_a_question_does_not_look_for_its_token(
+    production: EnvironmentClient, statements: list[str], path: str
+) -> None:
     """A list is one statement."""
     production.ran("A-rc1")
     statements.clear()
 
-    production.deployments()
+    fine(production.client.get(f"{production.project_path}/{path}"))
 
     assert len(statements) == 1
 

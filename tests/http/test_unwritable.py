@@ -51,7 +51,8 @@ def on_every_connection(database: Database, *pragmas: str) -> Iterator[None]:
 
 def contents(service: Service) -> dict[str, list[dict[str, Any]]]:
     """Everything that the database holds, but the tokens' stream."""
-    tables = ("events", "streams", "projects", "release_candidates", "environments", "deployments", "projection_faults")
+    read_models = ("projects", "release_candidates", "environments", "deployments", "running_periods")
+    tables = ("events", "streams", *read_models, "projection_faults")
     return {table: service.rows(f"select * from {table} order by 1, 2") for table in tables}
 
 

@@ -18,12 +18,26 @@ from release_ledger.projection import Difference, environment_stream, mend, proj
 from release_ledger.store import Params, Row, Statement, Store
 from release_ledger.store.schema import PEOPLE, STREAMS
 from release_ledger.store.store import head_of
-from tests.laws.histories import ENVIRONMENTS, STATUSES, UNKNOWN, VERSIONS, Step, begin, carry_out, histories, said
+from release_ledger.testing.histories import (
+    ENVIRONMENTS,
+    MOMENTS,
+    STATUSES,
+    UNKNOWN,
+    VERSIONS,
+    Step,
+    begin,
+    carry_out,
+    commit_of,
+    histories,
+    said,
+)
 
 PROJECTS = itertools.count(1)
 EMAIL = "dev@example.com"
+LATER = "2999-01-01T00:00:00.000000+00:00"
 # What differs between two projects with the same history.
 OWN = {"id", "requested_at", "deploy_start_at", "deploy_end_at", "created_at", "frozen_at", "project_name", "name"}
+OWN |= {"deployment_id", "from", "to", "recorded_from", "recorded_to", "total_seconds"}
 AN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PEOPLE = Statement(select(PEOPLE.c.person_id).where(PEOPLE.c.email == bindparam("email")))
 _TAKE_OFF = Statement(update(STREAMS).where(STREAMS.c.stream == bindparam("of_stream")).values(folded=""))
@@ -129,6 +143,7 @@ def answers(ledger: Ledger, project: str) -> dict[str, Any]:
         "projects": ledger.projects([project]),
         "environments": ledger.environments(project),
         "candidates": [ledger.candidates(project, page=page, per_page=2) for page in (1, 2, 3)],
+        "exposure": [ledger.exposure(project, commit_of(version), now=LATER) for version in (*VERSIONS, UNKNOWN)],
         "candidate": [said(ledger.candidate, project, version) for version in (*VERSIONS, UNKNOWN)],
     }
     return asked | {name: of_environment(ledger, project, name) for name in ENVIRONMENTS}
@@ -137,10 +152,14 @@ def answers(ledger: Ledger, project: str) -> dict[str, Any]:
 def of_environment(ledger: Ledger, project: str, name: str) -> dict[str, Any]:
     pages = [ledger.deployments(project, name, page=page, per_page=4) for page in range(1, 5)]
     filters = [(status, version) for status in (None, *STATUSES) for version in (None, VERSIONS[1])]
+    running = [ledger.running(project, name, page=page, per_page=3) for page in (1, 2, 3)]
+    running += [ledger.running(project, name, per_page=3, begins=moment) for moment in MOMENTS]
+    running += [ledger.running(project, name, per_page=3, ends=moment) for moment in MOMENTS]
     asked = ({}, {"strategy": "previous"}, {"strategy": "walk_back"}, *({"to": version} for version in VERSIONS))
     return {
         "itself": ledger.environment(project, name),
         "pages": pages,
+        "running": running,
         "one by one": [ledger.deployment(project, name, one["id"]) for one in pages[0].items],
         "filtered": [
             ledger.deployments(project, name, per_page=3, status=status, version=version) for status, version in filters

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pytest
+from eventsourcing.persistence import Mapper, MapperDeserialisationError, StoredEvent
 
 from release_ledger.errors import LedgerUnavailable
 from release_ledger.events import TOPICS
 from release_ledger.store import canonical
-from release_ledger.store.codec import UnknownTopic, decode, encode
+from release_ledger.store.codec import CanonicalTranscoder, UnknownTopic, decode, encode
 
 STREAM: Final = "a stream"
 NOT_IN_THE_STATE: Final = {"originator_id", "originator_version"}
@@ -68,6 +69,33 @@ def test_a_stored_event_encodes_back_to_the_same_bytes(example: Example) -> None
     event = decode(STREAM, stored(example.topic, example.state))
 
     assert encode(event) == (3, example.topic, example.state.encode())
+
+
+@each_example
+@pytest.mark.parametrize("versions", ["", ',"class_version":1', ',"class_version":2'])
+def test_reading_is_what_the_librarys_mapper_does(
+    example: Example, versions: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Field by field, also where an event class has had another version."""
+    kind = TOPICS[example.topic]
+    if versions:
+        monkeypatch.setattr(kind, "class_version", 2, raising=False)
+        monkeypatch.setattr(kind, "upcast_v1_v2", staticmethod(lambda state: state.update(later=7)), raising=False)
+    state = example.state[:-1] + versions + "}"
+
+    event = decode(STREAM, stored(example.topic, state))
+
+    as_stored = StoredEvent(originator_id=STREAM, originator_version=3, topic=example.topic, state=state.encode())
+    mapped: Any = Mapper(CanonicalTranscoder()).to_domain_event(as_stored)
+    assert (type(event), vars(event)) == (type(mapped), vars(mapped))
+    assert hasattr(event, "later") == ("1" in versions)
+
+
+@pytest.mark.parametrize("state", ["", "{", "nonsense"])
+def test_a_state_that_is_no_json_is_said_to_be_none(state: str) -> None:
+    """As the library says it: with the topic, the stream and the version."""
+    with pytest.raises(MapperDeserialisationError, match=STREAM):
+        decode(STREAM, stored("token-revoked", state))
 
 
 @each_example

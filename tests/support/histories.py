@@ -17,8 +17,8 @@ from release_ledger.store.store import head_of
 
 PRODUCTION: Final = environment_stream("shop", "production")
 STAGING: Final = environment_stream("shop", "staging")
-ALL_LIVE: Final = "deployments=1 environments=1"
-TABLES: Final = ("streams", "events", "projection_faults", "deployments", "environments")
+ALL_LIVE: Final = "deployments=1 environments=1 running_periods=1"
+TABLES: Final = ("streams", "events", "projection_faults", "deployments", "environments", "running_periods")
 
 
 def configured() -> EnvironmentConfigured:

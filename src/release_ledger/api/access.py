@@ -20,7 +20,7 @@ from flask import Response, current_app, g, request
 from ..access import Role, Token, allows, digest
 from ..errors import Forbidden, InvalidRequest, LedgerUnavailable, Unauthorized
 from ..ledger import AccessMoved, Caller, Ledger
-from ..versions import is_environment_name, is_project_name, parse_candidate_version, write_moment
+from ..versions import is_environment_name, is_project_name, parse_candidate_version, parse_commit, write_moment
 from .rates import rates
 
 Handler = Callable[..., Response]
@@ -137,6 +137,8 @@ def _names_in_path(names: dict[str, str]) -> dict[str, str]:
         raise InvalidRequest(path="is not UTF-8") from None
     if "release_candidate_version" in names:
         parse_candidate_version(names["release_candidate_version"])
+    if "commit" in names:
+        names = names | {"commit": parse_commit(names["commit"])}
     legal = {"project_name": is_project_name, "env_name": is_environment_name}
     wrong = [name for name, is_legal in legal.items() if name in names and not is_legal(names[name])]
     if wrong and request.method == "PUT" and not request.path.rstrip("/").endswith("/freeze"):

@@ -14,7 +14,7 @@ from ..errors import LedgerUnavailable, Refusal, TooManyRequests
 from ..ledger import Ledger
 from ..log import log_as_json
 from ..settings import Settings
-from . import candidates, deployments, documentation, environments, measures, projects, service
+from . import candidates, deployments, documentation, environments, measures, projects, running, service
 from .answer import json_response
 from .rates import Rates
 from .shapes import ErrorSchema
@@ -56,7 +56,7 @@ def create_app(settings: Settings | None = None, ledger: Ledger | None = None) -
     app.extensions["ledger"] = ledger or Ledger.open(settings.database_url)
     app.extensions["rates"] = Rates(settings.rate_limit)
     api = LedgerApi(app, spec_kwargs=documentation.SPEC)
-    for part in (candidates, deployments, environments, projects, service):
+    for part in (candidates, deployments, environments, projects, running, service):
         api.register_blueprint(part.blueprint)
     documentation.register(app, api)
     measures.register(app)

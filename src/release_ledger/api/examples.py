@@ -57,6 +57,26 @@ ROLLBACK: Final = DEPLOYMENT | {
     "release_version": "1.3.0",
     "requested_at": "2026-11-23T18:00:51.410949+00:00",
 }
+PERIOD: Final = {
+    "actor": "dev@example.com",
+    "commit": "0b30c4663ccf9da0c664ccf41f8c72acc5e855ea",
+    "corrected": False,
+    "deployment_id": "01a20abf-7d86-77a1-851e-e5e395d58210",
+    "from": "2026-11-23T17:52:51.400957+00:00",
+    "recorded_from": "2026-11-23T17:52:52.004711+00:00",
+    "recorded_to": "2026-11-23T18:03:20.410949+00:00",
+    "release_candidate_version": "1.4.0-rc1",
+    "release_version": "1.4.0",
+    "to": "2026-11-23T18:03:19.400957+00:00",
+}
+EXPOSURE: Final = {
+    "commit": "0b30c4663ccf9da0c664ccf41f8c72acc5e855ea",
+    "environments": [
+        {"name": "production", "periods": [PERIOD], "running": False, "tier": "production", "total_seconds": 628.0}
+    ],
+    "running": False,
+    "total_seconds": 628.0,
+}
 ENVIRONMENT: Final = {
     "created_at": "2026-11-23T17:03:51.380584+00:00",
     "deploy_workflow": None,
@@ -108,7 +128,11 @@ PREVIEW: Final = {
 # By operation; of an answer by status too, where they differ.
 ANSWERS: Final[dict[str, Any]] = {
     "health": {"status": "ok"},
-    "readiness": {"status": "ok", "unknown_topics": []},
+    "readiness": {
+        "status": "ok",
+        "unknown_topics": [],
+        "projections": {"deployments": {"state": "live", "streams": 3, "stale": 0, "set_aside": 0}},
+    },
     "listProjects": [PROJECT],
     "getProject": PROJECT,
     "putProject": PROJECT,
@@ -123,6 +147,8 @@ ANSWERS: Final[dict[str, Any]] = {
     "cutRelease": CANDIDATE,
     "listDeployments": [FINISHED],
     "getDeployment": FINISHED,
+    "listRunningPeriods": [PERIOD],
+    "getExposure": EXPOSURE,
     "createDeployment": DEPLOYMENT,
     "reportStatus": FINISHED,
     "previewRollback": PREVIEW,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .parsing import VERSION_PATTERN
+from .parsing import COMMIT_PATTERN, VERSION_PATTERN
 
 Described = dict[str, Any]
 _TEXT: Final = {"type": "string"}
@@ -69,6 +69,9 @@ PARAMETERS: Final[Described] = {
         {"pattern": VERSION_PATTERN},
         "1.4.0-rc1",
     ),
+    "commit": _in_path(
+        "commit", "A commit's hash.", {"pattern": COMMIT_PATTERN}, "0b30c4663ccf9da0c664ccf41f8c72acc5e855ea"
+    ),
     "deployment_id": _in_path(
         "deployment_id", "A deployment's `id`.", {"minLength": 1}, "019ab1f0-0000-7000-8000-000000000000"
     ),
@@ -85,7 +88,7 @@ def asked_headers(method: str) -> list[Described]:
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
 
-_WITHOUT_VERSION: Final = ("health", "readiness", "metrics", "listProjects", "listEnvironments")
+_WITHOUT_VERSION: Final = ("health", "readiness", "metrics", "listProjects", "listEnvironments", "getExposure")
 
 
 def answered_headers(operation_id: str, method: str, status: str) -> Described:
@@ -95,7 +98,7 @@ def answered_headers(operation_id: str, method: str, status: str) -> Described:
         names.append("ETag")
     if status == "201":
         names.append("Location")
-    if operation_id in ("listReleases", "listDeployments"):
+    if operation_id in ("listReleases", "listDeployments", "listRunningPeriods"):
         names.append("Link")
     if method in ("post", "patch"):
         names.append("Idempotent-Replayed")

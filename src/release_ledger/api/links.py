@@ -29,13 +29,14 @@ _FROM_PROJECT: Final = [
 ]
 _FROM_RELEASE: Final = [
     *_plain(_RELEASE, "getRelease"),
+    *_plain(_PROJECT | {"commit": "$response.body#/commit"}, "getExposure"),
     *_plain(_PROJECT, "listReleases"),
     ("createDeployment", _PROJECT, _THE_VERSION),
     ("reportStatus", _PROJECT, _THE_VERSION),
 ]
 _FROM_ENVIRONMENT: Final = [
     *_plain(_ENVIRONMENT, "getEnvironment", "freezeEnvironment", "createDeployment", "listDeployments"),
-    *_plain(_ENVIRONMENT, "previewRollback", "rollBack"),
+    *_plain(_ENVIRONMENT, "previewRollback", "rollBack", "listRunningPeriods"),
     ("putEnvironment", _ENVIRONMENT | _UNMOVED, {}),
 ]
 _FROM_DEPLOYMENT: Final = [
@@ -73,6 +74,11 @@ LINKS: Final[dict[str, list[Link]]] = {
     "getDeployment": _FROM_DEPLOYMENT,
     "createDeployment": _FROM_DEPLOYMENT,
     "reportStatus": _FROM_DEPLOYMENT,
+    "listRunningPeriods": [
+        ("getDeployment", _ENVIRONMENT | {"deployment_id": "$response.body#/0/deployment_id"}, {}),
+        *_plain(_PROJECT | {"commit": "$response.body#/0/commit"}, "getExposure"),
+    ],
+    "getExposure": _plain(_PROJECT | {"env_name": "$response.body#/environments/0/name"}, "listRunningPeriods"),
     "previewRollback": [
         ("rollBack", _ENVIRONMENT, {"to": "$response.body#/target"}),
         ("getDeployment", _ENVIRONMENT | {"deployment_id": "$response.body#/considered/0/id"}, {}),

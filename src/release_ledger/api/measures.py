@@ -9,6 +9,8 @@ from flask import Flask, Response, g, request
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from . import read_models
+
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 REQUESTS = Counter("release_ledger_requests", "Requests answered.", ("method", "endpoint", "status"))
 SECONDS = Histogram("release_ledger_request_seconds", "Time to answer, in seconds.", ("method", "endpoint"))
@@ -26,7 +28,10 @@ def exposition() -> Response:
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+    # What is the same for all processes is not counted in each, but asked when it is read.
+    shared = CollectorRegistry()
+    shared.register(read_models.Measures())
+    return Response(generate_latest(registry) + generate_latest(shared), content_type=CONTENT_TYPE_LATEST)
 
 
 def _start() -> None:

@@ -18,6 +18,7 @@ from ..versions import parse_candidate_version, parse_commit, read_moment, write
 
 # As `versions` reads them, in the words of ECMA's regular expressions.
 VERSION_PATTERN = r"^[^/\s\x00-\x1f\x7f-\x9f]{1,200}-rc(0|[1-9][0-9]{0,8})$"
+COMMIT_PATTERN = "^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$"
 _NOT_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 _DIGITS = re.compile(r"-?[0-9]{1,1000}")
 
@@ -56,7 +57,7 @@ def candidate_version(**kwargs: Any) -> Read:
 
 def commit(**kwargs: Any) -> Read:
     """40 or 64 hexadecimal digits."""
-    said = {"pattern": "^([0-9a-fA-F]{40}|[0-9a-fA-F]{64})$"}
+    said = {"pattern": COMMIT_PATTERN}
     return Read(parse_commit, refusal=InvalidCommit, metadata=said, **kwargs)
 
 

@@ -61,6 +61,8 @@ REFUSALS: Final[dict[str, Refusals]] = {
         *(*_USUAL, *_IN_ENVIRONMENT, *_KEYED, *_DEPLOYMENT),
         *(errors.InvalidStatus, errors.DeploymentNotFound),
     ),
+    "listRunningPeriods": (*_USUAL, *_IN_ENVIRONMENT),
+    "getExposure": (*_USUAL, *_IN_PROJECT, errors.InvalidCommit),
     "previewRollback": (*_USUAL, *_IN_ENVIRONMENT, *_DEPLOYMENT),
     "rollBack": (
         *(*_USUAL, *_IN_ENVIRONMENT, *_KEYED, *_DEPLOYMENT),

@@ -147,6 +147,19 @@ class PageSchema(OpenSchema):
     per_page = Digits(load_default=10, validate=validate.Range(1), metadata={"description": "More than 100 means 100."})
 
 
+class PeriodPageSchema(PageSchema):
+    """Which page of the periods in which range of reported time."""
+
+    from_ = moment(data_key="from")
+    to = moment()
+
+    @validates_schema
+    def a_range(self, query: dict[str, Any], **_: Any) -> None:
+        """A range begins before it ends."""
+        if "from_" in query and "to" in query and query["from_"] >= query["to"]:
+            raise InvalidRequest(**{"from": ["Must be before to."]})
+
+
 class DeploymentPageSchema(PageSchema):
     """Which page of which deployments."""
 

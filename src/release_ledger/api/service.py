@@ -9,6 +9,7 @@ from flask import Response
 from ..errors import LedgerUnavailable, SchemaMismatch
 from ..store.codec import UNKNOWN_TOPICS_SEEN
 from ..store.upgrade import check_schema
+from . import read_models
 from .access import ledger, requires
 from .answer import json_response
 from .blueprint import LedgerBlueprint
@@ -31,12 +32,16 @@ def health() -> Response:
 @blueprint.on("GET", "/readyz", "readiness")
 @blueprint.answers(200)
 def readiness() -> Response:
-    """The database can be asked, and its schema is the one that this release knows."""
+    """The database can be asked, and its schema is the one that this release knows.
+
+    Also ready are servers whose read models are not live: they answer by folding the history.
+    """
     try:
         check_schema(ledger().store.database)
     except SchemaMismatch as error:
         raise LedgerUnavailable(reason=str(error)) from error
-    return json_response({"status": "ok", "unknown_topics": sorted(UNKNOWN_TOPICS_SEEN)})
+    states = {each.name: read_models.described(each) for each in read_models.known()}
+    return json_response({"status": "ok", "unknown_topics": sorted(UNKNOWN_TOPICS_SEEN), "projections": states})
 
 
 @blueprint.on("GET", "/metrics", "metrics")

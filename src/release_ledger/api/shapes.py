@@ -7,6 +7,7 @@ from typing import Any, Final
 from marshmallow import Schema, fields, validate
 
 from ..deployment import STATUSES
+from ..environment import TIERS
 from .schemas import EnvironmentSettingsSchema, OpenSchema, WorkflowSchema
 
 _MOMENT: Final = {"format": "date-time"}
@@ -80,6 +81,42 @@ class DeploymentSchema(OpenSchema):
     actor = or_null()
     recorded_by = text()
     details = fields.Dict()
+
+
+class PeriodSchema(OpenSchema):
+    """A stretch in which one deployment ran."""
+
+    release_candidate_version = text()
+    release_version = text()
+    commit = text()
+    deployment_id = text()
+    from_ = text(data_key="from", metadata=_MOMENT | {"description": "By reported time; `to` null: it still runs."})
+    to = moment_or_null()
+    recorded_from = text(metadata=_MOMENT | {"description": "When the ledger came to answer so, and until when."})
+    recorded_to = moment_or_null()
+    corrected = fields.Boolean(
+        required=True, metadata={"description": "The success was corrected: what is known now is that it did not run."}
+    )
+    actor = or_null()
+
+
+class ExposedSchema(OpenSchema):
+    """An environment in which a commit has run."""
+
+    name = text()
+    tier = text(validate=validate.OneOf(TIERS))
+    running = fields.Boolean(required=True)
+    total_seconds = fields.Float(required=True)
+    periods = fields.List(fields.Nested(PeriodSchema), required=True)
+
+
+class ExposureSchema(OpenSchema):
+    """Where and for how long a commit has been running."""
+
+    commit = text()
+    running = fields.Boolean(required=True)
+    total_seconds = fields.Float(required=True, metadata={"description": "Of all environments together."})
+    environments = fields.List(fields.Nested(ExposedSchema), required=True)
 
 
 class FreezeAnswerSchema(OpenSchema):

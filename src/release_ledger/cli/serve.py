@@ -11,7 +11,9 @@ import click
 
 from ..settings import Settings
 from .first_start import first_token, make_ready, welcome
+from .opening import open_ledger
 from .server import address_of, run, url_of
+from .stale import say_what_is_stale
 
 WORKERS_LIMIT: Final = 4
 
@@ -38,13 +40,16 @@ def serve(host: str, port: int, workers: int, no_worker: bool) -> None:  # noqa:
     """Serve the API until it is told to stop (Ctrl-C or SIGTERM).
 
     A SQLite database that is not there yet is created. On a first start, when there is no token yet, an admin token
-    named "first" is made and printed, this once. A schema that is older or newer than this release is refused.
+    named "first" is made and printed, this once. A schema that is older or newer than this release is refused. Read
+    models that are not live are named: questions about these are answered by folding the history.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         settings = Settings.from_environment()
         address = address_of(host, port)
         make_ready(settings)
+        with open_ledger(settings) as ledger:
+            say_what_is_stale(ledger.store)
         token = first_token(settings)
         if token is not None:
             click.echo(welcome(token, url_of(address, port)))

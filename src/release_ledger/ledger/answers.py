@@ -106,6 +106,43 @@ def environment(
     }
 
 
+def period(row: Mapping[str, Any], release_version: str, email: str | None, *, corrected: bool) -> Answer:
+    """A running period, by reported and by recorded time; `to` null: it lasts. `corrected`: it was no success."""
+    return {
+        "release_candidate_version": row["release_candidate_version"],
+        "release_version": release_version,
+        "commit": row["commit"],
+        "deployment_id": row["deployment_id"],
+        "from": row["reported_from"],
+        "to": row["reported_to"],
+        "recorded_from": row["recorded_from"],
+        "recorded_to": row["recorded_to"],
+        "corrected": corrected,
+        "actor": email,
+    }
+
+
+def exposed(state: Environment, periods: list[Answer], *, running: bool, seconds: float) -> Answer:
+    """An environment in which a commit has run, and for how many seconds."""
+    return {
+        "name": state.environment_name,
+        "tier": state.settings.tier,
+        "running": running,
+        "total_seconds": round(seconds, 6),
+        "periods": periods,
+    }
+
+
+def exposure(commit: str, environments: list[Answer]) -> Answer:
+    """Where a commit has run, and for how many seconds in all."""
+    return {
+        "commit": commit,
+        "running": any(each["running"] for each in environments),
+        "total_seconds": round(sum((each["total_seconds"] for each in environments), 0.0), 6),
+        "environments": environments,
+    }
+
+
 def freeze(state: Freeze, email: str | None) -> Answer:
     """A freeze; by the person's e-mail, or the token's name where there is none."""
     return {

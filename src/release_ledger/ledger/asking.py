@@ -57,6 +57,13 @@ def require_row(source: Source, head: Head, name: str, row: object) -> None:
         raise NotLive(head.stream, name)
 
 
+def require_newest(source: Source, head: Head, running: int | None, newest: Row | None) -> None:
+    """Raise `NotLive` where the newest running period is not of the deployment that runs: a row was lost."""
+    runs = newest["deployment_number"] if newest is not None and newest["recorded_to"] is None else None
+    if runs != running and not isinstance(source, FoldedSource):
+        raise NotLive(head.stream, "running_periods")
+
+
 def require_numbers(head: Head, name: str, numbers: Sequence[int], before: int) -> None:
     """Raise `NotLive` unless these are the next numbers below `before`: rows are numbered densely, a gap is a loss."""
     if not numbers or any(number != before - place for place, number in enumerate(numbers, 1)):

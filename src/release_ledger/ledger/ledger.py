@@ -10,10 +10,11 @@ from .access_commands import AccessCommands
 from .environment_commands import EnvironmentCommands
 from .project_commands import ProjectCommands
 from .remembered import KnownToken
+from .running_questions import RunningQuestions
 from .trusting import TrustingStore
 
 
-class Ledger(EnvironmentCommands, ProjectCommands, AccessCommands):
+class Ledger(EnvironmentCommands, RunningQuestions, ProjectCommands, AccessCommands):
     """All streams together, in one store."""
 
     @classmethod

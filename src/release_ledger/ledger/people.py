@@ -11,16 +11,12 @@ from ..projections.tokens import Tokens
 from ..store import Source, Statement, Store
 from ..store.schema import PEOPLE
 from ..store.store import head_of
-from .asking import require
+from .asking import here, require
 from .views import View
 
 T = Tokens.table
 _BY_EMAIL = Statement(select(PEOPLE.c.person_id).where(PEOPLE.c.email == bindparam("email")))
-_BY_NAME = Statement(
-    select(T).where(
-        T.c.stream == ACCESS, T.c.generation == bindparam("of_generation"), T.c.token_name == bindparam("name")
-    )
-)
+_BY_NAME = Statement(select(T).where(*here(T, "stream"), T.c.token_name == bindparam("name")))
 
 
 def person_of(store: Store, email: str | None) -> tuple[str | None, list[tuple[str, str]]]:
@@ -40,7 +36,7 @@ def token_named(source: Source, token_name: str) -> View:
     view = View(source=source, head=head, project_head=head)
     view.known["tokens"] = {}
     require(source, head, "tokens")
-    rows = source.read(_BY_NAME, {"of_generation": head.generation, "name": token_name})
+    rows = source.read(_BY_NAME, {"stream": ACCESS, "name": token_name})
     for row in rows:
         own = {name: value for name, value in row.items() if name not in ("stream", "generation")}
         view.known["tokens"][(token_name,)] = own

@@ -129,11 +129,11 @@ class ProjectQuestions:
             beyond = {"first": prefix, "beyond": prefix + "\U0010ffff"}
             return [listed(source, row) for row in source.read(statement, beyond)]
 
-        found = ask(self.store, _Lazily(lambda: stream_names(self.store, prefix)), question)
+        found = ask(self.store, Lazily(lambda: stream_names(self.store, prefix)), question)
         return [answer for answer in found if answer is not None]
 
 
-class _Lazily:
+class Lazily:
     """The names of streams, read only when somebody needs them."""
 
     def __init__(self, read: Callable[[], list[str]]) -> None:

@@ -13,6 +13,7 @@ from ..projections.deployments import Deployments
 from ..projections.environments import Environments
 from ..projections.projects import Projects
 from ..projections.release_candidates import ReleaseCandidates
+from ..projections.running_periods import NEWEST, RunningPeriods
 from ..store import Statement
 from ..store.schema import PEOPLE, STREAMS
 from .asking import ACCESS_MARK, HEAD_COLUMNS, anchor, belongs, here, labelled
@@ -21,6 +22,7 @@ from .keeping import KEY_COLUMNS, with_key
 HISTORY_PAGE = 50
 D, C = Deployments.table, ReleaseCandidates.table
 E, P = Environments.table, Projects.table
+R = RunningPeriods.table
 _HEAD, _PROJECT_HEAD = STREAMS.alias("head"), STREAMS.alias("project_head")
 _OF_PROJECT = and_(*here(C, "project_stream"))
 _CUTTER, _ACTOR = PEOPLE.alias("cutter"), PEOPLE.alias("actor")
@@ -47,13 +49,18 @@ PROJECT_VIEW = Statement(
 
 
 def _environment_part(start: FromClause) -> FromClause:
-    return start.outerjoin(_HEAD, _HEAD.c.stream == bindparam("stream")).outerjoin(E, belongs(E, _HEAD))
+    return (
+        start.outerjoin(_HEAD, _HEAD.c.stream == bindparam("stream"))
+        .outerjoin(E, belongs(E, _HEAD))
+        .outerjoin(R, belongs(R, _HEAD) & (R.c.slot == NEWEST))
+    )
 
 
 _ENVIRONMENT_COLUMNS: tuple[Label[Any], ...] = (
     ACCESS_MARK,
     *labelled(_HEAD, "head", *HEAD_COLUMNS),
     E.c.state.label("environment_state"),
+    *labelled(R, "period", *own_columns(R)),
 )
 ENVIRONMENT_VIEW = Statement(
     select(
@@ -111,7 +118,8 @@ _NOT: ColumnElement[int] = literal_column("0")
 _EITHER = union_all(_newest("unfinished", D.c.finished == _NOT), _newest("newest")).subquery("either")
 VIEW_BY_VERSION = _view_with_deployment(select(_EITHER).order_by(_EITHER.c.finished).limit(1))
 
-_HERE = (D.c.stream == bindparam("of_stream"), D.c.generation == bindparam("of_generation"))
+# Of the generation that is live by then: after a rebuild, the rows of the one that was seen with the head are gone.
+_HERE = here(D, "of_stream")
 HISTORY = Statement(
     select(*_OWN).where(*_HERE, D.c.number < bindparam("before")).order_by(D.c.number.desc()).limit(HISTORY_PAGE)
 )

@@ -13,10 +13,11 @@ from ..deployment import Deployment
 from ..environment import Environment
 from ..errors import EnvironmentNotFound, PreconditionFailed, ProjectNotFound, ReleaseNotFound
 from ..project import Candidate, Project
-from ..projection import environment_stream, installed, project_stream
+from ..projection import environment_stream, installed, listed, project_stream
+from ..projections.running_periods import NEWEST
 from ..store import Head, Row, Source
 from ..store.store import as_head
-from .asking import picked, require, require_numbers, require_row
+from .asking import picked, require, require_newest, require_numbers, require_row
 from .keeping import NO_KEY, kept_in
 from .view_selects import (
     CANDIDATE_VIEW,
@@ -79,7 +80,7 @@ class View:
         """The environment's deployments, newest first, read a page at a time; they become known to the fold."""
         require(self.source, self.head, "deployments")
         number = before if before is not None else (self.environment.deployments if self.environment else 0) + 1
-        place = {"of_stream": self.head.stream, "of_generation": self.head.generation}
+        place = {"of_stream": self.head.stream}
         while number > 1:
             rows = self.source.read(HISTORY, place | {"before": number})
             require_numbers(self.head, "deployments", [row["number"] for row in rows], number)
@@ -93,7 +94,7 @@ class View:
         if version is None:
             return None
         require(self.source, self.head, "deployments")
-        place = {"of_stream": self.head.stream, "of_generation": self.head.generation, "version": version}
+        place = {"of_stream": self.head.stream, "version": version}
         rows = self.source.read(SUCCESS_OF, place)
         return cast(Deployment, rows[0]) if rows else None
 
@@ -137,6 +138,7 @@ def environment_view(
     if row["environment_state"] is not None:
         view.environment = installed()["environments"].load({"state": row["environment_state"]})
     view.known = {"environments": {(): view.environment}, "deployments": {}}
+    view.known["running_periods"] = {(NEWEST,): _newest_period(view, row)}
     if of_deployment:
         require(source, head, "deployments")
         target = picked(row, "deployment")
@@ -144,6 +146,16 @@ def environment_view(
             view.target, view.target_email = cast(Deployment, target), row["actor_email"]
             view.known["deployments"][(target["number"],)] = dict(target)
     return view
+
+
+def _newest_period(view: View, row: Row) -> Row | None:
+    """The newest running period, if any: the fold of a report needs it."""
+    period = picked(row, "period")
+    newest = period if period["number"] is not None else None
+    running = view.environment.running if view.environment else None
+    if listed(view.head.folded, "running_periods"):
+        require_newest(view.source, view.head, running.number if running else None, newest)
+    return newest
 
 
 def _fill_project(view: View, row: Row) -> None:

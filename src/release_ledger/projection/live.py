@@ -37,7 +37,7 @@ def fold_live(head: Head, events: Sequence[Event], known: Known, source: Source)
     live = []
     for projection in relevant(head.stream):
         is_live = head.version == 0 or tag(projection) in head.folded.split()
-        rows = Rows(dict(known.get(projection.name, {})), _loader(projection, head, source) if is_live else None)
+        rows = Rows(dict(known.get(projection.name, {})), loader(projection, head, source) if is_live else None)
         try:
             for event in events:
                 projection.fold(event, rows)
@@ -85,7 +85,9 @@ def as_columns(projection: Projection, key: Key, row: Any) -> dict[str, Any] | N
     return {name: values[name] for name in own_columns(projection.table)}
 
 
-def _loader(projection: Projection, head: Head, source: Source) -> Any:
+def loader(projection: Projection, head: Head, source: Source) -> Any:
+    """What reads the row of a key, of the head's stream and generation; None for a stream that is not there yet."""
+
     def load(key: Key) -> Any:
         place = {"of_stream": head.stream, "of_generation": head.generation}
         of_key = {f"of_{name}": value for name, value in zip(projection.key, key, strict=True)}

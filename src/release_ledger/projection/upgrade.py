@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from sqlalchemy import select
 
-from ..store import Store, open_store
-from ..store.codec import UnknownTopic
-from ..store.store import head_of, stream_names
+from ..store import Source, Statement, Store, open_store
+from ..store.schema import STREAMS
 from ..store.upgrade import upgrade_schema
+from .alone import alone
+from .crew import rebuild_streams
 from .installed import installed, relevant, tag
-from .mend import mend
+
+_HEADS = Statement(
+    select(STREAMS.c.stream, STREAMS.c.version, STREAMS.c.folded).order_by(STREAMS.c.version.desc(), STREAMS.c.stream)
+)
 
 
-def upgrade(url: str, progress: Callable[[str], None] = lambda stream: None) -> int:
-    """Make or migrate the tables at this URL; the number of streams made whole. Safe to run twice.
+def upgrade(url: str) -> int:
+    """Make or migrate the tables at this URL, and fold what is not complete; the number of streams made whole.
 
-    A stream with an event that only a newer release knows is left as it is, for that release to fold.
+    Safe to run twice. A stream with an event that only a newer release knows is left as it is, for that release.
     """
     store = open_store(url)
     try:
-        upgrade_schema(store.database, list(installed().values()))
-        mended = 0
-        for stream in list(incomplete(store)):
-            progress(stream)
-            with suppress(UnknownTopic):
-                mended += mend(store, stream)
-        return mended
+        upgrade_tables(store)
+        with alone(store.database, wait=True) as seat:
+            rebuilt = list(rebuild_streams(seat, list(incomplete(seat)), 1, lambda events: None))
+        return sum(not each.faults and not each.left for each in rebuilt)
     finally:
         store.close()
 
 
-def incomplete(store: Store) -> Iterator[str]:
-    """The streams whose head does not list every projection that folds them."""
-    for stream in stream_names(store, ""):
-        folded = head_of(store, stream).folded.split()
-        if not all(tag(projection) in folded for projection in relevant(stream)):
-            yield stream
+def upgrade_tables(store: Store) -> None:
+    """The schema and the tables of the read models. Raises `SchemaMismatch` when they are newer."""
+    upgrade_schema(store.database, list(installed().values()))
+
+
+def incomplete(source: Source) -> dict[str, int]:
+    """The streams whose head does not list every projection that folds them, with their versions, longest first."""
+    rows = source.read(_HEADS, {})
+    return {row["stream"]: row["version"] for row in rows if not _is_complete(row["stream"], row["folded"].split())}
+
+
+def _is_complete(stream: str, folded: list[str]) -> bool:
+    return all(tag(projection) in folded for projection in relevant(stream))

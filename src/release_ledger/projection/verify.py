@@ -1,20 +1,29 @@
-"""Verify: folded again from the events and compared with the live rows; every difference is named."""
+"""Verify: folded again from the events and compared with the live rows; every difference is named.
+
+A stream is compared as of one moment, in one snapshot. Rows of a generation that its head does not name are nobody's
+answer, and no difference.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Table, bindparam, select
+from eventsourcing.persistence import MapperDeserialisationError
+from sqlalchemy import Table, bindparam, select, tuple_
 
 from ..store import Head, ReadModelBroken, Source, Statement, Store
+from ..store.codec import UnknownTopic
 from ..store.store import head_of, stream_names
 from .folded import fold_events, stored_events
 from .installed import relevant, tag
 from .live import as_columns
 from .projection import Key, Projection, own_columns
+
+ROWS_PER_READ: Final = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,70 +38,125 @@ class Difference:
     folded: Any
 
 
+@dataclass
+class Found:
+    """Differences: all counted, by projection, and the first `keep` of them kept (None: all)."""
+
+    keep: int | None = None
+    first: list[Difference] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, difference: Difference) -> None:
+        self.counts[difference.projection] += 1
+        if self.keep is None or len(self.first) < self.keep:
+            self.first.append(difference)
+
+    def merge(self, other: Found) -> None:
+        self.counts += other.counts
+        self.first += other.first if self.keep is None else other.first[: self.keep - len(self.first)]
+
+
 def verify(store: Store, names: Iterable[str] | None = None) -> Iterator[tuple[str, list[Difference]]]:
     """Each stream with its differences, as of one moment per stream: writes may go on meanwhile."""
-    wanted = None if names is None else set(names)
-    for stream in stream_names(store, ""):
-        projections = [p for p in relevant(stream) if wanted is None or p.name in wanted]
-        if projections:
-            yield stream, _verify_stream(store, stream, projections)
+    for stream in verifiable(store, names):
+        yield stream, verify_stream(store, stream, names).first
 
 
-def _verify_stream(store: Store, stream: str, projections: list[Projection]) -> list[Difference]:
+def verifiable(source: Source, names: Iterable[str] | None = None) -> list[str]:
+    """The streams that these projections fold (None: all of them), in the order of their names."""
+    return [stream for stream in stream_names(source, "") if _wanted(stream, names)]
+
+
+def verify_stream(store: Store, stream: str, names: Iterable[str] | None = None, *, keep: int | None = None) -> Found:
+    """The differences of one stream. Live rows are read in pieces; the folded ones are held, all of the stream."""
+    return _verify(store, stream, _wanted(stream, names), keep)
+
+
+def _wanted(stream: str, names: Iterable[str] | None) -> list[Projection]:
+    return [projection for projection in relevant(stream) if names is None or projection.name in names]
+
+
+def _verify(store: Store, stream: str, projections: list[Projection], keep: int | None) -> Found:
+    found = Found(keep)
     try:
         with store.snapshot() as source:
             head = head_of(source, stream)
             folded, failed = fold_events(projections, stored_events(source, head))
-            found = (_compare(source, head, p, None if p.name in failed else folded[p.name]) for p in projections)
-            return [difference for differences in found for difference in differences]
+            for projection in projections:
+                rows = None if projection.name in failed else folded.pop(projection.name)
+                for difference in _compare(source, head, projection, rows):
+                    found.add(difference)
+            return found
     except ReadModelBroken as error:
         if len(projections) == 1:
-            return [_whole(projections[0], stream, f"cannot be read: {error}")]
-    return [difference for p in projections for difference in _verify_stream(store, stream, [p])]
+            return _only(keep, _whole(projections[0], stream, f"cannot be read: {error}"))
+    except (UnknownTopic, MapperDeserialisationError):
+        why = "an event of this stream cannot be read here"
+        return _only(keep, *(_whole(projection, stream, why) for projection in projections))
+    for projection in projections:  # one table is broken: of the others each row is compared
+        found.merge(_verify(store, stream, [projection], keep))
+    return found
 
 
-def _compare(source: Source, head: Head, projection: Projection, folded: dict[Key, Any] | None) -> Iterable[Difference]:
+def _only(keep: int | None, *differences: Difference) -> Found:
+    found = Found(keep)
+    for difference in differences:
+        found.add(difference)
+    return found
+
+
+def _compare(source: Source, head: Head, projection: Projection, folded: dict[Key, Any] | None) -> Iterator[Difference]:
+    """The differences of one projection; empties `folded`."""
     if folded is None:
         yield _whole(projection, head.stream, "the fold fails on this stream")
         return
     if tag(projection) not in head.folded.split():
         yield _whole(projection, head.stream, "set aside, or of another definition")
         return
-    live = live_rows(source, head, projection)
-    for key in sorted(live.keys() | folded.keys()):
-        expected = as_columns(projection, key, folded.get(key))
-        for column, live_value, folded_value in _columns(live.get(key), expected):
-            yield Difference(
-                projection=projection.name,
-                stream=head.stream,
-                key=key,
-                column=column,
-                live=live_value,
-                folded=folded_value,
-            )
+    for key, live in live_rows(source, head, projection):
+        expected = as_columns(projection, key, folded.pop(key, None))
+        yield from _columns(projection, head.stream, key, live, expected)
+    for key in sorted(folded):
+        yield from _columns(projection, head.stream, key, None, as_columns(projection, key, folded[key]))
 
 
-def _columns(found: dict[str, Any] | None, expected: dict[str, Any] | None) -> Iterator[tuple[str | None, Any, Any]]:
-    if found is None or expected is None:
-        yield None, "no row" if found is None else "a row", "no row" if expected is None else "a row"
-        return
-    for name, value in expected.items():
-        if found[name] != value:
-            yield name, found[name], value
+def _columns(
+    projection: Projection, stream: str, key: Key, live: dict[str, Any] | None, folded: dict[str, Any] | None
+) -> Iterator[Difference]:
+    unlike: list[tuple[str | None, Any, Any]] = []
+    if live is None or folded is None:
+        unlike = [(None, "no row" if live is None else "a row", "no row" if folded is None else "a row")]
+    else:
+        unlike = [(name, live[name], value) for name, value in folded.items() if live[name] != value]
+    for column, of_live, of_folded in unlike:
+        yield Difference(
+            projection=projection.name, stream=stream, key=key, column=column, live=of_live, folded=of_folded
+        )
 
 
-def live_rows(source: Source, head: Head, projection: Projection) -> dict[Key, dict[str, Any]]:
-    """The live rows of a stream, by key."""
-    place = {"of_stream": head.stream, "of_generation": head.generation}
-    rows = source.read(_rows_of(projection.table), place)
-    return {tuple(row[name] for name in projection.key): row for row in rows}
+def live_rows(source: Source, head: Head, projection: Projection) -> Iterator[tuple[Key, dict[str, Any]]]:
+    """The live rows of a stream with their keys, in the order of these, read in bounded pieces."""
+    place: dict[str, Any] = {"of_stream": head.stream, "of_generation": head.generation}
+    after: dict[str, Any] = {}
+    while True:
+        rows = source.read(_rows_of(projection.table, projection.key, bool(after)), place | after)
+        for row in rows:
+            yield tuple(row[name] for name in projection.key), row
+        if len(rows) < ROWS_PER_READ:
+            return
+        after = {f"after_{name}": rows[-1][name] for name in projection.key}
 
 
 @cache
-def _rows_of(table: Table) -> Statement:
+def _rows_of(table: Table, key: tuple[str, ...], continued: bool) -> Statement:
     own = [table.columns[name] for name in own_columns(table)]
-    names = ("stream", "generation")
-    return Statement(select(*own).where(*(table.columns[name] == bindparam(f"of_{name}") for name in names)))
+    rows = select(*own).where(*(table.columns[name] == bindparam(f"of_{name}") for name in ("stream", "generation")))
+    keys = [table.columns[name] for name in key]
+    if continued:
+        rows = rows.where(
+            tuple_(*keys) > tuple_(*(bindparam(f"after_{name}", type_=table.columns[name].type) for name in key))
+        )
+    return Statement(rows.order_by(*keys).limit(ROWS_PER_READ))
 
 
 def _whole(projection: Projection, stream: str, why: str) -> Difference:

@@ -134,7 +134,7 @@ class Database:
         turn = self._sqlite_turn() if write and not self.is_postgresql else nullcontext()
         with turn, self.cursor() as cursor:
             if write and not self.is_postgresql:
-                _begin_writing(cursor)
+                begin_writing(cursor)
             else:
                 cursor.execute("BEGIN" if write else read)
             try:
@@ -218,7 +218,7 @@ def _sqlite(url: URL) -> Engine:
     return engine
 
 
-def _begin_writing(cursor: Cursor) -> None:
+def begin_writing(cursor: Cursor) -> None:
     """Wait to be the file's one writer. SQLite itself would ask ever more seldom, in the end every 100 ms."""
     give_up_at = time.monotonic() + BUSY_TIMEOUT_S
     cursor.execute("PRAGMA busy_timeout=0")

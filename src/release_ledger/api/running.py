@@ -1,0 +1,38 @@
+"""What ran where: the periods of an environment, and the exposure of a commit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+
+from .access import ledger, requires
+from .answer import json_response, page_response
+from .blueprint import LedgerBlueprint
+from .paging import number_of, per_page_of
+from .schemas import PeriodPageSchema
+from .shapes import ExposureSchema, PeriodSchema
+
+blueprint = LedgerBlueprint(
+    "running", __name__, url_prefix="/api/releases/<project_name>", description="What ran where, from when to when"
+)
+
+
+@blueprint.on("GET", "/environments/<env_name>/running", "listRunningPeriods")
+@requires("read")
+@blueprint.takes(PeriodPageSchema, location="query")
+@blueprint.answers(200, PeriodSchema(many=True))
+def list_running_periods(query: dict[str, Any], project_name: str, env_name: str) -> Response:
+    """What ran in an environment, from when to when, newest first."""
+    number, per_page = number_of(query), per_page_of(query)
+    begins, ends = query.get("from_"), query.get("to")
+    page = ledger().running(project_name, env_name, page=number, per_page=per_page, begins=begins, ends=ends)
+    return page_response(page, number=number, per_page=per_page)
+
+
+@blueprint.on("GET", "/commits/<commit>/exposure", "getExposure")
+@requires("read")
+@blueprint.answers(200, ExposureSchema)
+def get_exposure(project_name: str, commit: str) -> Response:
+    """Where and for how long a commit has been running."""
+    return json_response(ledger().exposure(project_name, commit))

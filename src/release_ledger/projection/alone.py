@@ -1,0 +1,166 @@
+"""One rebuild of a database at a time: a connection of its own that rebuilds, and a lock that ends with it.
+
+PostgreSQL: an advisory lock of that very session, so that whoever loses the lock has lost its work, too. SQLite:
+`flock` on a file beside the database (not on the database itself: closing it would drop SQLite's own locks).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from math import inf
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy import text
+
+from ..errors import LedgerUnavailable
+from ..store import Params, Row, Statement, Store
+from ..store.database import Database, begin_writing
+from ..store.statement import Cursor
+
+_KEY: Final = 0x72656C6D  # of the advisory lock; the next one to that of `upgrade`
+ASK_AGAIN_S: Final = 0.05
+LOOKED_AT_S: Final = 0.2  # somebody may just be looking whether it is held
+_TRY: Final = {False: "SELECT pg_try_advisory_lock({})", True: "SELECT pg_try_advisory_lock_shared({})"}
+_HELD: Final = Statement(
+    text(
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = 0 AND objsubid = 1"
+        " AND objid = :key AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS held"
+    )
+)
+
+
+class RebuildRunning(Exception):
+    """Another process rebuilds this database."""
+
+
+class Seat:
+    """The connection of one process that rebuilds; a source of rows outside of and inside its transactions."""
+
+    def __init__(self, database: Database) -> None:
+        self.database, self.dialect = database, database.dialect
+        self._connection = database.engine.raw_connection()
+        driver: Any = self._connection.dbapi_connection
+        self._driver = driver
+        self.cursor: Any = psycopg.RawCursor(driver) if database.is_postgresql else driver.cursor()
+        self._file = -1
+        if not database.is_postgresql:
+            self.cursor.execute("PRAGMA cache_size = -32000")
+
+    def read(self, statement: Statement, params: Params) -> list[Row]:
+        """The rows of one statement. Raises the driver's errors."""
+        return statement.rows(self.cursor, self.dialect, params)
+
+    def execute(self, statement: Statement, params: Params) -> int:
+        """Execute one statement; how many rows it touched."""
+        statement.execute(self.cursor, self.dialect, params)
+        return int(self.cursor.rowcount)
+
+    @contextmanager
+    def transaction(self, *, durable: bool) -> Iterator[Cursor]:
+        """One transaction that writes. One that is not durable is on the disk no later than the next durable one is."""
+        if self.database.is_postgresql:
+            self.cursor.execute("BEGIN")
+            if not durable:
+                self.cursor.execute("SET LOCAL synchronous_commit = off")
+        else:
+            self.cursor.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            begin_writing(self.cursor)
+        try:
+            yield self.cursor
+            self.cursor.execute("COMMIT")
+        except BaseException:
+            with suppress(Exception):
+                self.cursor.execute("ROLLBACK")
+            raise
+
+    def take(self, *, shared: bool) -> bool:
+        """Take the lock, without waiting: alone, or with others of the same rebuild. Whether it was to be had."""
+        if self.database.is_postgresql:
+            return bool(self.cursor.execute(_TRY[shared].format(_KEY)).fetchall()[0][0])
+        if self._file < 0:
+            self._file = _lock_file(self.cursor)
+        try:
+            fcntl.flock(self._file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def share(self) -> None:
+        """From holding the lock alone to holding it with the processes of this rebuild. Raises `RebuildRunning`."""
+        if not self.take(shared=True):
+            raise RebuildRunning
+        if self.database.is_postgresql:
+            self.cursor.execute(f"SELECT pg_advisory_unlock({_KEY})")
+
+    def close(self) -> None:
+        """The lock goes with the connection."""
+        if self._file >= 0:
+            os.close(self._file)
+        if self.database.is_postgresql and self._driver.closed:
+            self._connection.invalidate()
+        else:
+            self._connection.close()
+
+
+@contextmanager
+def alone(database: Database, *, wait: bool) -> Iterator[Seat]:
+    """A seat that holds the lock alone; while another rebuild has it, `wait`, or raise `RebuildRunning`."""
+    seat = Seat(database)
+    give_up_at = time.monotonic() + (inf if wait else LOOKED_AT_S)
+    try:
+        # Asked again and again: a lock that is waited for would keep out the processes of the rebuild that has it.
+        while not seat.take(shared=False):
+            if time.monotonic() > give_up_at:
+                raise RebuildRunning
+            time.sleep(ASK_AGAIN_S)
+        yield seat
+    finally:
+        seat.close()
+
+
+@contextmanager
+def beside(database: Database) -> Iterator[Seat]:
+    """A seat for a further process of a rebuild whose parent shares the lock. Raises `RebuildRunning`."""
+    seat = Seat(database)
+    try:
+        if not seat.take(shared=True):
+            raise RebuildRunning
+        yield seat
+    finally:
+        seat.close()
+
+
+def is_running(store: Store) -> bool:
+    """Whether a rebuild of this database is under way now. Raises `LedgerUnavailable`."""
+    if store.database.is_postgresql:
+        return bool(store.read(_HELD, {"key": _KEY})[0]["held"])
+    with store.database.cursor() as cursor:
+        path = _lock_path(cursor)
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # nobody ever made it; or only somebody else may, of whom nothing can be known
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def _lock_file(cursor: Cursor) -> int:
+    try:
+        return os.open(_lock_path(cursor), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise LedgerUnavailable() from error
+
+
+def _lock_path(cursor: Cursor) -> str:
+    cursor.execute("PRAGMA database_list")
+    return next(f"{row[2]}-rebuild" for row in cursor.fetchall() if row[1] == "main")

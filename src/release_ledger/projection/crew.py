@@ -1,0 +1,163 @@
+"""Rebuilding many streams, one after the other or in several processes; the largest first, so that all end together.
+
+A process that has lost its parent ends by itself, and holds the lock until then: no other rebuild begins before.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Final, NamedTuple
+
+from sqlalchemy import select
+
+from ..errors import LedgerUnavailable
+from ..store import Source, Statement
+from ..store.database import Database
+from ..store.schema import STREAMS
+from .alone import Seat, beside
+from .installed import relevant
+from .rebuild import Rebuilt, rebuild_stream
+
+ENDS_WITHIN_S: Final = 20.0
+Advanced = Callable[[int], object]
+
+_STREAMS = Statement(select(STREAMS.c.stream, STREAMS.c.version).order_by(STREAMS.c.version.desc(), STREAMS.c.stream))
+
+
+class Failed(NamedTuple):
+    """Why a process gave up."""
+
+    reason: str
+
+
+class _Stopped(Exception):
+    """The parent is gone, or does not want it any more."""
+
+
+def streams_of(source: Source, names: Iterable[str]) -> dict[str, int]:
+    """The streams that these projections fold (none named: all streams), with their versions, the longest first."""
+    wanted = set(names)
+    found = {row["stream"]: row["version"] for row in source.read(_STREAMS, {})}
+    folded = {stream: {projection.name for projection in relevant(stream)} for stream in found}
+    return {stream: found[stream] for stream, folds in folded.items() if folds & (wanted or folds)}
+
+
+def rebuild_streams(seat: Seat, streams: Sequence[str], jobs: int, advanced: Advanced) -> Iterator[Rebuilt]:
+    """Rebuild these streams, in so many processes; each as soon as it is done. `advanced` is told of events folded.
+
+    Raises `LedgerUnavailable` where the database, or a process, is lost: what is done by then is done.
+    """
+    if jobs == 1:
+        for stream in streams:
+            yield rebuild_stream(seat, stream, advanced)
+        return
+    seat.share()
+    url = seat.database.url.render_as_string(hide_password=False)
+    with _crew(url, min(jobs, len(streams))) as crew:
+        waiting, busy = deque(streams), list(crew)
+        for member in crew:
+            member.send(waiting.popleft())
+        while busy:
+            ready = wait(busy)
+            for member in [each for each in crew if each in ready]:
+                said = _heard(member)
+                if isinstance(said, int):
+                    advanced(said)
+                    continue
+                if waiting:
+                    member.send(waiting.popleft())
+                else:
+                    busy.remove(member)
+                yield said
+
+
+def _heard(member: Connection) -> int | Rebuilt:
+    try:
+        said = member.recv()
+    except (EOFError, ConnectionError):
+        said = Failed("a process of the rebuild ended")
+    if isinstance(said, Failed):
+        raise LedgerUnavailable(database=said.reason)
+    return said  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _crew(url: str, size: int) -> Iterator[list[Connection]]:
+    """So many processes that rebuild what they are told, and are gone at the end."""
+    context = multiprocessing.get_context("spawn")
+    members: list[tuple[BaseProcess, Connection]] = []
+    try:
+        for _ in range(size):
+            parent_end, child_end = context.Pipe()
+            process: BaseProcess = context.Process(
+                target=_work, args=(url, child_end), name="release-ledger rebuild", daemon=True
+            )
+            with _without_interrupts():
+                process.start()
+            child_end.close()
+            members.append((process, parent_end))
+        yield [ours for _, ours in members]
+    finally:
+        for _, ours in members:
+            ours.close()
+        for process, _ in members:
+            _bury(process)
+
+
+def _bury(process: BaseProcess) -> None:
+    """It ends once it hears that nobody listens, and has removed what it left."""
+    process.join(ENDS_WITHIN_S)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    process.close()
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Ctrl-C is for the parent: a process started meanwhile ignores it from its first instruction on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _work(url: str, parent: Connection) -> None:
+    """What a process does: rebuild the streams that it is told, until nobody tells it any more."""
+    database = Database(url, pool_size=1)
+    try:
+        with beside(database) as seat:
+            while True:
+                parent.send(rebuild_stream(seat, parent.recv(), _telling(parent)))
+    except (EOFError, ConnectionError, _Stopped):
+        pass
+    except Exception as error:
+        with suppress(ConnectionError):
+            parent.send(Failed(_reason(error)))
+    finally:
+        database.close()
+
+
+def _telling(parent: Connection) -> Advanced:
+    def advanced(events: int) -> None:
+        if parent.poll():  # nothing is ever told in the middle of a stream, but that the parent is gone
+            raise _Stopped
+        parent.send(events)
+
+    return advanced
+
+
+def _reason(error: BaseException) -> str:
+    own = error.__cause__ or error
+    return f"{type(own).__name__}: {own}".splitlines()[0]

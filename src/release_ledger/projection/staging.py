@@ -1,0 +1,184 @@
+"""The rows of a generation in the making: bounded in memory, written beside the live ones, which nobody notices.
+
+PostgreSQL: COPY. SQLite, which has one writer: short transactions, with pauses in which others write.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import islice
+from operator import itemgetter
+from typing import Any, Final
+
+from sqlalchemy import Table, bindparam, delete, insert, text
+
+from ..store import Statement
+from ..store.statement import POSTGRESQL
+from .alone import Seat
+from .projection import Key, Projection, Rows
+
+Changes = Sequence[tuple[Key, Any]]
+TURN_S: Final = 0.02  # after so long the next piece waits for another transaction
+PAUSE_S: Final = 0.003  # whoever waits to write into a SQLite file asks at least every millisecond
+PIECE_ROWS: Final = {"postgresql": 5_000, "sqlite": 100}
+REMOVED_ROWS: Final = {"postgresql": 20_000, "sqlite": 200}
+_FILTER_BITS: Final = 1 << 24
+
+
+class Written:
+    """The keys that were written, in 2 MB however many there are. A few others are taken for them, too."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray(_FILTER_BITS >> 3)
+
+    def add(self, key: Key) -> None:
+        for bit in _bits_of(key):
+            self._bits[bit >> 3] |= 1 << (bit & 7)
+
+    def __contains__(self, key: Key) -> bool:
+        return all(self._bits[bit >> 3] & 1 << (bit & 7) for bit in _bits_of(key))
+
+
+def _bits_of(key: Key) -> tuple[int, int]:
+    hashed = hash(key)
+    return hashed % _FILTER_BITS, (hashed >> 24) % _FILTER_BITS
+
+
+class Held(Rows):
+    """The rows of one projection while a stream is folded from its first event; those left longest come first.
+
+    What was written and forgotten is loaded back when it is touched again; what never was is not looked for.
+    """
+
+    def __init__(self, load: Callable[[Key], Any]) -> None:
+        super().__init__({}, self._written_row)
+        self._load_row = load
+        self.written = Written()
+
+    def _written_row(self, key: Key) -> Any:
+        return self._load_row(key) if key in self.written else None
+
+    def __setitem__(self, key: Any, row: Any) -> None:
+        key = key if isinstance(key, tuple) else (key,)
+        self._rows.pop(key, None)
+        self._rows[key] = row
+        self.changed.add(key)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def forget_oldest(self, count: int) -> Changes:
+        """Forget so many rows; those of them that are still to be written."""
+        oldest = [(key, self._rows.pop(key)) for key in list(islice(self._rows, count))]
+        changes = [(key, row) for key, row in oldest if key in self.changed]
+        self.changed.difference_update(key for key, _ in changes)
+        return changes
+
+    def unwritten(self) -> Changes:
+        """What is still to be written, the row None for one that goes. It counts as written, and is not forgotten."""
+        changes = [(key, row) for key, row in self._rows.items() if key in self.changed]
+        self.changed.clear()
+        return changes
+
+
+class Stage:
+    """Where the rows of one stream and generation are put."""
+
+    def __init__(self, seat: Seat, stream: str, generation: int) -> None:
+        self._seat, self._place = seat, {"stream": stream, "generation": generation}
+        self._kind = seat.dialect.name
+        self.rows: Counter[str] = Counter()
+
+    def write(self, projection: Projection, written: Written, changes: Changes, *, durable: bool = False) -> None:
+        """Write these rows in transactions of `TURN_S`. Raises what the projection or the database has against them."""
+        at, size = 0, PIECE_ROWS[self._kind]
+        while at < len(changes):
+            with self._seat.transaction(durable=durable) as cursor:
+                give_up_at = time.monotonic() + TURN_S
+                while at < len(changes) and time.monotonic() < give_up_at:
+                    self.put(cursor, projection, written, changes[at : at + size])
+                    at += size
+            pause(self._seat)
+
+    def put(self, cursor: Any, projection: Projection, written: Written, changes: Changes) -> None:
+        """Write these rows in the transaction of the cursor."""
+        names = tuple(projection.table.columns.keys())
+        values, made, gone = itemgetter(*names), [], []
+        for key, row in changes:
+            of_key = dict(zip(projection.key, key, strict=True))
+            if key in written:
+                gone.append(self._place | of_key)
+            if row is not None:
+                made.append(values({**projection.dump(row), **of_key, **self._place}))
+                written.add(key)
+        if gone:
+            self.rows[projection.name] -= _execute_many(cursor, self._seat, _delete_row(projection.table), gone)
+        if made:
+            self._insert(cursor, projection.table, made)
+            self.rows[projection.name] += len(made)
+
+    def _insert(self, cursor: Any, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        if self._kind == "postgresql":
+            with cursor.copy(_copy(table)) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        else:
+            cursor.executemany(_insert(table).compiled(self._seat.dialect).sql, rows)
+
+
+def pause(seat: Seat) -> None:
+    """Let others write, where there is one writer at a time."""
+    if not seat.database.is_postgresql:
+        time.sleep(PAUSE_S)
+
+
+def remove(seat: Seat, table: Table, stream: str, keep: int | None) -> None:
+    """Remove the rows of a stream that are not of the generation `keep` (None: all), in short transactions."""
+    bounds = {"below": keep, "above": keep} if keep is not None else {"above": -1}
+    for which, bound in bounds.items():
+        place = {"of_stream": stream, "bound": bound}
+        statement, more = _remove(table, which, seat.dialect.name), True
+        while more:
+            with seat.transaction(durable=False):
+                give_up_at = time.monotonic() + TURN_S
+                while more and time.monotonic() < give_up_at:
+                    more = seat.execute(statement, place) == REMOVED_ROWS[seat.dialect.name]
+            if more:
+                pause(seat)
+
+
+@cache
+def _remove(table: Table, which: str, kind: str) -> Statement:
+    name, compares = _quoted(table.name), {"below": "<", "above": ">"}[which]
+    rows = f"FROM {name} WHERE stream = :of_stream AND generation {compares} :bound LIMIT {REMOVED_ROWS[kind]}"
+    if kind == "postgresql":
+        return Statement(text(f"DELETE FROM {name} WHERE ctid = ANY (ARRAY(SELECT ctid {rows}))"))  # noqa: S608
+    return Statement(text(f"DELETE FROM {name} WHERE rowid IN (SELECT rowid {rows})"))  # noqa: S608 - our own names
+
+
+@cache
+def _copy(table: Table) -> str:
+    return f"COPY {_quoted(table.name)} ({', '.join(map(_quoted, table.columns.keys()))}) FROM STDIN"
+
+
+@cache
+def _insert(table: Table) -> Statement:
+    return Statement(insert(table).values({column.name: bindparam(column.name) for column in table.columns}))
+
+
+@cache
+def _delete_row(table: Table) -> Statement:
+    return Statement(delete(table).where(*(column == bindparam(f"of_{column.name}") for column in table.primary_key)))
+
+
+def _execute_many(cursor: Any, seat: Seat, statement: Statement, rows: Sequence[dict[str, Any]]) -> int:
+    sql, binds, _ = statement.compiled(seat.dialect)
+    cursor.executemany(sql, [[row[bind.removeprefix("of_")] for bind in binds] for row in rows])
+    return int(cursor.rowcount)
+
+
+def _quoted(name: str) -> str:
+    return POSTGRESQL.identifier_preparer.quote(name)

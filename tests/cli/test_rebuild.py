@@ -1,0 +1,183 @@
+"""`projections rebuild`: what is chosen, what is printed, how it ends."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from release_ledger.cli import main
+from release_ledger.cli import rebuild as rebuild_command
+from release_ledger.environment import Settings
+from release_ledger.ledger import Caller, Ledger
+from release_ledger.projection import crew, verify
+from release_ledger.projection.alone import Seat, alone
+from release_ledger.projection.crew import Advanced
+from release_ledger.projection.rebuild import Rebuilt, rebuild_stream
+from release_ledger.projection.status import statuses
+from release_ledger.store.store import head_of
+from tests.cli.test_projections import execute
+from tests.support.command_line import CommandLine
+
+on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
+API = Caller(recorded_by="ci")
+STREAMS = ["environment/shop/production", "environment/shop/staging", "project/shop"]
+
+
+@pytest.fixture(autouse=True)
+def _a_small_history(ledger: Ledger) -> None:
+    ledger.configure_project("shop", repo="acme/shop", by=API)
+    ledger.configure_environment("shop", "production", Settings(), by=API)
+    ledger.configure_environment("shop", "staging", Settings(), by=API)
+    for number in range(1, 6):
+        version = f"1.{number}-rc1"
+        ledger.cut_release_candidate("shop", version, repo="acme/shop", commit=f"{number:040x}", by=API)
+        ledger.report("shop", "production", release_candidate_version=version, status="success", by=API)
+
+
+@pytest.fixture
+def run(upgraded_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """The command, in this process: a process of its own for each would take most of the time."""
+    monkeypatch.setenv("RELEASE_LEDGER_DATABASE_URL", upgraded_url)
+    return lambda *arguments: CliRunner().invoke(main, ["projections", "rebuild", *arguments])
+
+
+def generations(ledger: Ledger) -> dict[str, int]:
+    return {stream: head_of(ledger.store, stream).generation for stream in STREAMS}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "update deployments set status = 'failure'",
+        "delete from deployments",
+        "drop table deployments",
+        "alter table deployments drop column reason",
+    ],
+)
+def test_damage_of_every_kind_is_mended(run: Callable[..., Result], ledger: Ledger, damage: str) -> None:
+    """Every question is answered all the same, rebuild mends it, and nothing is left to find."""
+    before = answers(ledger)
+    execute(ledger, damage)
+    ledger.store.database.forget_connections()
+    assert [found for _, found in verify(ledger.store) if found]
+
+    ran = run()
+
+    assert (ran.exit_code, ran.stderr) == (0, "")
+    assert re.fullmatch(
+        r"Rebuilt 3 streams: 18 events, 18 rows in \d+\.\d s \(\d+ events/s\). Writers waited at most \d+ ms.\n",
+        ran.stdout,
+    )
+    ledger.store.database.forget_connections()
+    assert [found for _, found in verify(ledger.store) if found] == []
+    assert {each.state for each in statuses(ledger.store)} == {"live"}
+    assert answers(ledger) == before
+
+
+def answers(ledger: Ledger) -> list[Any]:
+    return [ledger.deployments("shop", "production", page=1, per_page=50), ledger.environment("shop", "production")]
+
+
+@on_sqlite
+def test_only_what_was_chosen_is_rebuilt(run: Callable[..., Result], ledger: Ledger) -> None:
+    """The histories that the named projections fold, or one environment's."""
+    assert run("release_candidates").stdout.startswith("Rebuilt 1 stream: ")
+    first = generations(ledger)
+    assert [stream for stream, generation in first.items() if generation] == ["project/shop"]
+
+    ran = run("deployments", "--environment", "shop/staging", "--json")
+
+    said = json.loads(ran.stdout)
+    assert (ran.exit_code, said["streams"], said["events"]) == (0, 1, 1)
+    assert (said["set_aside"], said["left"]) == ([], [])
+    assert said["seconds"] > 0 < said["waited_s"]
+    second = generations(ledger)
+    assert {stream for stream in STREAMS if second[stream] != first[stream]} == {"environment/shop/staging"}
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("nonsense",), 2, "there is no projection nonsense; there are deployments, "),
+        (("--environment", "shop"), 2, "PROJECT/ENVIRONMENT"),
+        (("tokens", "--environment", "shop/staging"), 2, "of these folds an environment's history"),
+        (("--jobs", "0"), 2, "--jobs"),
+        (("--environment", "shop/nowhere"), 1, "Release environment not found"),
+    ],
+)
+def test_what_cannot_be_chosen(run: Callable[..., Result], arguments: tuple[str, ...], code: int, says: str) -> None:
+    """Wrong usage is told from what is not there."""
+    ran = run(*arguments)
+
+    assert (ran.exit_code, ran.stdout) == (code, "")
+    assert says in ran.stderr
+
+
+def test_the_second_of_two_says_so(run: Callable[..., Result], ledger: Ledger) -> None:
+    """It does not wait."""
+    with alone(ledger.store.database, wait=False):
+        ran = run()
+
+    assert (ran.exit_code, ran.stdout, ran.stderr) == (1, "", "Error: Another rebuild of this ledger is under way.\n")
+    assert set(generations(ledger).values()) == {0}
+
+
+def test_two_jobs(cli: CommandLine, ledger: Ledger) -> None:
+    """All of it, in two processes."""
+    said = cli.fine("projections", "rebuild", "--jobs", "2")
+
+    assert said.startswith("Rebuilt 3 streams: 18 events, ")
+    assert 0 not in generations(ledger).values()
+    assert [found for _, found in verify(ledger.store) if found] == []
+
+
+def test_what_is_set_aside_or_left_is_said(run: Callable[..., Result], ledger: Ledger) -> None:
+    """With the reason, and exit status 1; the rest is rebuilt."""
+    execute(ledger, "update events set topic = 'deployment-approved' where stream like '%staging'")
+    execute(ledger, "delete from deployments")
+    execute(ledger, "create unique index one_of_a_kind on deployments (kind)")
+
+    ran = run()
+
+    aside, left, summary = ran.stdout.splitlines()
+    assert ran.exit_code == 1
+    assert aside.startswith("deployments is set aside for environment/shop/production at version 11: ")
+    assert left == (
+        "environment/shop/staging is left as it was: version 1 is an event of a newer release: deployment-approved"
+    )
+    assert summary.startswith("Rebuilt 2 streams: ")
+
+
+@on_sqlite
+def test_ctrl_c_says_how_far_it_came(
+    run: Callable[..., Result], ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line and exit status 1; what was finished by then is live, the rest as it was."""
+
+    def interrupted(seat: Seat, stream: str, advanced: Advanced) -> Rebuilt:
+        if stream == "project/shop":
+            raise KeyboardInterrupt
+        return rebuild_stream(seat, stream, advanced)
+
+    monkeypatch.setattr(crew, "rebuild_stream", interrupted)
+
+    ran = run()
+
+    assert (ran.exit_code, ran.stdout) == (1, "")
+    assert ran.stderr == "Error: Interrupted: 1 of 3 streams rebuilt, the rest is as it was.\n"
+    assert [stream for stream, generation in generations(ledger).items() if generation] == [STREAMS[0]]
+
+
+@on_sqlite
+def test_progress_is_a_line_now_and_then(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no terminal to draw a bar on."""
+    monkeypatch.setattr(rebuild_command, "LINE_EVERY_S", 0.0)
+
+    ran = run()
+
+    assert re.match(r"11 of 18 events, [\d,]+ events/s, \d+ s left\n", ran.stderr)
+    assert "18 of 18 events" in ran.stderr

@@ -1,0 +1,202 @@
+"""`projections verify --repair`: damage by SQL is found, mended, and looked at once more; only what differs is folded."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from release_ledger.environment import Settings
+from release_ledger.ledger import Caller, Ledger
+from release_ledger.projection import environment_stream, installed, own_columns, verify
+from release_ledger.projection.alone import alone
+from release_ledger.store.store import head_of
+from tests.support.command_line import CommandLine
+
+on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
+API = Caller(recorded_by="ci")
+PRODUCTION, STAGING = environment_stream("shop", "production"), environment_stream("shop", "staging")
+
+
+@pytest.fixture(autouse=True)
+def _a_small_history(ledger: Ledger) -> None:
+    ledger.configure_project("shop", repo="acme/shop", by=API)
+    for number in range(1, 5):
+        ledger.cut_release_candidate("shop", f"1.{number}-rc1", repo="acme/shop", commit=f"{number:040x}", by=API)
+    for environment in ("production", "staging"):
+        ledger.configure_environment("shop", environment, Settings(), by=API)
+        for number in range(1, 4):
+            succeeded(ledger, environment, number)
+
+
+def succeeded(ledger: Ledger, environment: str, number: int) -> None:
+    ledger.report("shop", environment, release_candidate_version=f"1.{number}-rc1", status="success", by=API)
+
+
+def answers(ledger: Ledger) -> list[Any]:
+    """What is asked most, of both environments."""
+    return [
+        answer
+        for name in ("production", "staging")
+        for answer in (
+            ledger.environment("shop", name),
+            ledger.deployments("shop", name),
+            ledger.rollback_preview("shop", name),
+        )
+    ]
+
+
+def execute(ledger: Ledger, *statements: str) -> None:
+    """Do to the database what nobody should."""
+    with ledger.store.database.engine.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+        if connection.in_transaction():
+            connection.commit()
+
+
+def generations(ledger: Ledger) -> dict[str, int]:
+    return {stream: head_of(ledger.store, stream).generation for stream in (PRODUCTION, STAGING)}
+
+
+def test_only_the_streams_that_differ_are_folded_again(cli: CommandLine, ledger: Ledger) -> None:
+    """A wrong, a missing and a strange row: all are named and counted, mended, and nothing is left; the environment
+    beside is not touched."""
+    before, were = answers(ledger), generations(ledger)
+    here = f"where stream = '{PRODUCTION}' and"
+    execute(
+        ledger,
+        f"update deployments set status = 'failure', reason = 'mallory' {here} number = 3",
+        f"delete from deployments {here} number = 2",
+        f"update deployments set number = 99 {here} number = 1",
+    )
+
+    ran = cli("projections", "verify", "--repair")
+
+    assert (ran.code, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    assert len([line for line in lines if line.startswith("shop")]) == 5
+    assert lines[-3:] == [
+        "5 differences in 3 streams, 6 projections: deployments 5",
+        f"Mended: {PRODUCTION}",
+        "No differences are left.",
+    ]
+    assert answers(ledger) == before
+    assert generations(ledger)[STAGING] == were[STAGING]
+    assert generations(ledger)[PRODUCTION] > were[PRODUCTION]
+    assert cli.fine("projections", "verify", "--repair") == "No differences in 3 streams, 6 projections\n"
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "update environments set state = replace(state, '\"number\":3', '\"number\":2')",
+        "update environments set latest_number = 1",
+        "delete from environments",
+        "delete from running_periods",
+        "update release_candidates set \"commit\" = 'x'",
+        "update projects set state = '{}'",
+        "delete from deployments",
+    ],
+)
+def test_every_read_model_is_covered(ledger: Ledger, cli: CommandLine, damage: str) -> None:
+    """The environment's state too, which the rules decide on: it is a read model like the others."""
+    execute(ledger, damage)
+    differing = [stream for stream, differences in verify(ledger.store) if differences]
+
+    ran = cli("projections", "verify", "--repair", "--json")
+
+    assert ran.code == 0
+    assert ran.json["mended"] == differing != []
+    assert (ran.json["left"]["differences"], ran.json["left"]["first"]) == (0, [])
+    assert sum(ran.json["projections"].values()) == ran.json["differences"] > 0
+
+
+def test_a_dropped_table_is_made_and_filled_again(cli: CommandLine, ledger: Ledger) -> None:
+    """As `upgrade` would, without one."""
+    before = answers(ledger)
+    execute(ledger, "drop table deployments")
+
+    ran = cli("projections", "verify", "deployments", "--repair")
+
+    assert ran.code == 0, ran
+    assert ran.out.endswith(f"Mended: {PRODUCTION}\nMended: {STAGING}\nNo differences are left.\n")
+    assert answers(ledger) == before
+    assert cli("projections", "status").code == 0
+
+
+def test_a_fault_is_repaired_once_its_cause_is_gone(cli: CommandLine, ledger: Ledger) -> None:
+    """From the report that a rule of the database's own refuses, through right answers meanwhile, to live rows."""
+    refuse(ledger)
+    succeeded(ledger, "production", 4)
+    target = ledger.rollback_preview("shop", "production")["target"]
+    numbers = [each["number"] for each in ledger.deployments("shop", "production").items]
+
+    said, vain = cli("projections", "status"), cli("projections", "verify", "--repair")
+    allow(ledger)
+    ran = cli("projections", "verify", "deployments", "--repair")
+
+    assert (target, numbers) == ("1.3-rc1", [4, 3, 2, 1])
+    assert f"  {PRODUCTION} at version " in said.out
+    assert vain.code == 1
+    assert "Mended" not in vain.out
+    assert vain.out.endswith("1 difference left; `projections status` says what is in the way.\n")
+    assert (ran.code, ran.out.splitlines()[-2:]) == (0, [f"Mended: {PRODUCTION}", "No differences are left."])
+    assert cli("projections", "status").code == 0
+    assert ledger.rollback_preview("shop", "production")["target"] == target
+
+
+@on_sqlite
+def test_what_cannot_be_read_here_is_said_and_stops_nothing(cli: CommandLine, ledger: Ledger) -> None:
+    """An event of a newer release: its stream is named, the others are compared and mended."""
+    execute(ledger, f"update events set topic = 'teleported' where stream = '{STAGING}' and version = 2")
+    execute(ledger, f"update deployments set status = 'failure' where stream = '{PRODUCTION}'")
+
+    ran = cli("projections", "verify", "deployments", "--repair", "--json")
+
+    assert ran.code == 1
+    assert ran.json["mended"] == [PRODUCTION]
+    [left] = ran.json["left"]["first"]
+    assert (left["environment"], left["live"]) == ("staging", "an event of this stream cannot be read here")
+
+
+def test_while_a_rebuild_is_under_way_it_says_so(cli: CommandLine, ledger: Ledger) -> None:
+    """Both would fold the same; `projections status` shows what goes on, and that answers are right."""
+    with alone(ledger.store.database, wait=False):
+        ran, status = cli("projections", "verify", "--repair"), cli("projections", "status", "--json")
+        verified = cli("projections", "verify")
+
+    assert (ran.code, ran.err) == (1, "Error: A rebuild of this ledger is under way.\n")
+    assert {each["state"] for each in status.json} == {"rebuilding"}
+    assert verified.code == 0
+    assert cli("projections", "status").code == 0
+
+
+@on_sqlite
+def test_rows_of_other_generations_are_no_differences(cli: CommandLine, ledger: Ledger) -> None:
+    """What an interrupted rebuild left, and rows of streams that are not there, are nobody's answer."""
+    others = ", ".join(f'"{name}"' for name in own_columns(installed()["deployments"].table))
+    for stream, generation in (("stream", "generation + 7"), ("'environment/shop/gone'", "generation")):
+        execute(
+            ledger,
+            f"insert into deployments (stream, generation, {others}) select {stream}, {generation}, {others}"
+            f" from deployments where stream = '{PRODUCTION}'",
+        )
+
+    assert cli.fine("projections", "verify") == "No differences in 3 streams, 6 projections\n"
+
+
+def refuse(ledger: Ledger) -> None:
+    """A rule of the database's own: no deployment number 4."""
+    if ledger.store.database.is_postgresql:
+        execute(ledger, "alter table deployments add constraint no check (number <> 4)")
+    else:
+        raising = "when new.number = 4 begin select raise(abort, 'no'); end"
+        execute(ledger, f"create trigger no before insert on deployments {raising}")
+
+
+def allow(ledger: Ledger) -> None:
+    execute(
+        ledger,
+        "alter table deployments drop constraint no" if ledger.store.database.is_postgresql else "drop trigger no",
+    )
