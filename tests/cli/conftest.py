@@ -6,13 +6,19 @@ from pathlib import Path
 import pytest
 
 from release_ledger.ledger import Ledger
-from tests.support.command_line import CommandLine
+from tests.support.command_line import CommandLine, InProcess
 from tests.support.granian_process import Echo, echo
 
 
 @pytest.fixture
 def cli(upgraded_url: str, tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path, upgraded_url)
+
+
+@pytest.fixture
+def here(upgraded_url: str, tmp_path: Path) -> InProcess:
+    """The command line without a process of its own."""
+    return InProcess(tmp_path, upgraded_url)
 
 
 @pytest.fixture

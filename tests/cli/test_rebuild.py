@@ -16,7 +16,6 @@ from release_ledger.projection import crew, verify
 from release_ledger.projection.alone import Seat, alone
 from release_ledger.projection.crew import Advanced
 from release_ledger.projection.rebuild import Rebuilt, rebuild_stream
-from release_ledger.projection.status import statuses
 from release_ledger.store.store import head_of
 from tests.cli.test_projections import execute
 from tests.support.command_line import CommandLine
@@ -73,7 +72,6 @@ def test_damage_of_every_kind_is_mended(run: Callable[..., Result], ledger: Ledg
     )
     ledger.store.database.forget_connections()
     assert [found for _, found in verify(ledger.store) if found] == []
-    assert {each.state for each in statuses(ledger.store)} == {"live"}
     assert answers(ledger) == before
 
 

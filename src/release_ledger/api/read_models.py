@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from ..errors import LedgerUnavailable
 from ..ledger import Ledger
 from ..projection.condition import STATES, Condition, conditions
+from ..store import ReadModelBroken
 
 KNOWN_FOR_S: Final = 5.0  # strangers may ask for /readyz as often as they like
 _KEY: Final = "read_models"
@@ -32,7 +33,10 @@ def known() -> list[Condition]:
     now = time.monotonic()
     if found is None or now - found.asked_at > KNOWN_FOR_S:
         ledger: Ledger = current_app.extensions["ledger"]
-        found = current_app.extensions[_KEY] = _Known(now, conditions(ledger.store))
+        try:
+            found = current_app.extensions[_KEY] = _Known(now, conditions(ledger.store))
+        except ReadModelBroken as error:
+            raise LedgerUnavailable() from error
     return found.conditions
 
 

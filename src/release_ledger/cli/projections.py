@@ -30,7 +30,8 @@ projections.add_command(rebuild)
 def status(ctx: click.Context, as_json: bool) -> None:
     """Say of each projection whether its live rows can be trusted, and what to do where they cannot.
 
-    Exit status 1 when an installed one is not live. Questions are answered by folding the history then: slower, never wrong.
+    Exit status 1 when an installed one is not live. Questions are answered by folding the history then: slower, never
+    wrong.
     """
     with open_ledger() as ledger:
         found = statuses(ledger.store)

@@ -50,6 +50,8 @@ class Seat:
         self._file = -1
         if not database.is_postgresql:
             self.cursor.execute("PRAGMA cache_size = -32000")
+            # Less than others have, so that none of them has to write into the file what is ours.
+            self.cursor.execute("PRAGMA wal_autocheckpoint = 500")
 
     def read(self, statement: Statement, params: Params) -> list[Row]:
         """The rows of one statement. Raises the driver's errors."""

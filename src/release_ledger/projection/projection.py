@@ -76,7 +76,8 @@ class Projection:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.events = {event: name for name, member in vars(cls).items() for event in getattr(member, "folds", ())}
+        own = {event: name for name, member in vars(cls).items() for event in getattr(member, "folds", ())}
+        cls.events = {**getattr(cls, "events", {}), **own}
 
     def fold(self, event: Event, rows: Rows) -> None:
         """Apply one event to the rows; an event that the projection does not name changes nothing."""

@@ -138,9 +138,10 @@ class _Refold:
         stream, rows = self._head.stream, self._page()
         events = [event_of(stream, version, topic, state) for version, topic, state in rows]
         for projection, held in self._live():
+            fold = projection.fold
             try:
                 for event in events:
-                    projection.fold(event, held)
+                    fold(event, held)
             except (psycopg.Error, sqlite3.Error) as error:  # of a row that was to be loaded back
                 raise Moved(stream) from error
             except Exception as error:

@@ -93,14 +93,20 @@ class Stage:
         self.rows: Counter[str] = Counter()
 
     def write(self, projection: Projection, written: Written, changes: Changes, *, durable: bool = False) -> None:
-        """Write these rows in transactions of `TURN_S`. Raises what the projection or the database has against them."""
+        """Write these rows in transactions of `TURN_S`; the last is perhaps durable, and then all before it are, too.
+
+        Raises what the projection or the database has against them.
+        """
         at, size = 0, PIECE_ROWS[self._kind]
         while at < len(changes):
-            with self._seat.transaction(durable=durable) as cursor:
+            is_last = at + size >= len(changes)
+            with self._seat.transaction(durable=durable and is_last) as cursor:
                 give_up_at = time.monotonic() + TURN_S
                 while at < len(changes) and time.monotonic() < give_up_at:
                     self.put(cursor, projection, written, changes[at : at + size])
                     at += size
+                    if durable and not is_last and at + size >= len(changes):
+                        break
             pause(self._seat)
 
     def put(self, cursor: Any, projection: Projection, written: Written, changes: Changes) -> None:

@@ -62,7 +62,9 @@ def _folded(projection: Projection, events: Sequence[Event]) -> dict[Key, dict[s
     """The rows after these events, as columns, folded in memory at one go."""
     rows = Rows()
     for event in events:
+        before = dict(vars(event))
         projection.fold(event, rows)
+        assert vars(event) == before, f"the fold changes the event {type(event).__name__}"
     return {key: _as_columns(projection, key, row) for key, row in rows.all().items()}
 
 
@@ -94,12 +96,10 @@ def _check_against_one_by_one(
         return projection.load(stored[key]) if key in stored else None
 
     for event in events:
-        before = dict(vars(event))
         looked_at: dict[Key, Any] = {}
         rows = Rows(looked_at, load)
         with watched():
             projection.fold(event, rows)
-        assert vars(event) == before, f"the fold changes the event {type(event).__name__}"
         says = f"{type(event).__name__} looks at {len(looked_at)} rows, more than {touched}"
         assert len(looked_at) <= touched, f"{says}: the cost of an event may not grow with the history"
         for key, row in rows.changes().items():

@@ -12,7 +12,7 @@ from functools import cache
 from itertools import groupby
 from typing import Any, cast
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Table, bindparam, select
 
 from ..events import Event
 from ..projection import Projection, fold_live, installed, mend
@@ -38,7 +38,7 @@ def check_in_database(projection: Projection, streams: Mapping[str, Sequence[Eve
     The streams get names of their own, so that one database serves for many histories.
     """
     with _installed(projection), closing(open_store(url, pool_size=2)) as store:
-        _make_tables(url, projection.name, projection.definition)
+        _make_tables(url, projection.table)
         for stream, events in streams.items():
             own = f"{stream}{'-' if '/' in stream else '/'}{uuid.uuid4().hex[:12]}"
             _append(store, own, events)
@@ -107,7 +107,7 @@ def _installed(projection: Projection) -> Iterator[None]:
 
 
 @cache
-def _make_tables(url: str, _name: str, _definition: str) -> None:
-    """Once for each database and definition, of all that is installed now."""
+def _make_tables(url: str, _table: Table) -> None:
+    """Once for each database and table, of all that is installed now."""
     with closing(open_store(url, pool_size=1)) as store:
         upgrade_tables(store)
