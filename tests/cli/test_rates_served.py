@@ -21,7 +21,6 @@ def test_a_guesser_is_known_by_its_address(tmp_path: Path) -> None:
             guesses = sum(threads.map(lambda _: guess(server), range(GUESSERS)))
 
         assert guesses >= 1000
-        assert ask(guesser, "rl_wrong") == (429, "1")
         assert ask(other, "rl_wrong") == (401, None)
         assert ask(other, server.token) == (200, None)
         assert ask(guesser, server.token) == (200, None)
@@ -36,7 +35,7 @@ def guess(server: LiveServer) -> int:
         guesses += 1
         assert time.monotonic() < give_up_at, f"{guesses} guesses"
     guesser.close()
-    assert answered[0] == 429
+    assert answered == (429, "1")
     return guesses
 
 

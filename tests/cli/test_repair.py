@@ -1,5 +1,7 @@
 """`projections verify --repair`: damage by SQL is found, mended and looked at again; only what differs is folded."""
 
+import threading
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from release_ledger.ledger import Caller, Ledger
 from release_ledger.projection import environment_stream, installed, own_columns, verify
 from release_ledger.projection.alone import alone
 from release_ledger.store.store import head_of
-from tests.support.command_line import InProcess
+from tests.support.command_line import InProcess, Ran
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 API = Caller(recorded_by="ci")
@@ -144,6 +146,54 @@ def test_a_fault_is_repaired_once_its_cause_is_gone(here: InProcess, ledger: Led
     assert (ran.code, ran.out.splitlines()[-2:]) == (0, [f"Mended: {PRODUCTION}", "No differences are left."])
     assert here("projections", "status").code == 0
     assert ledger.rollback_preview("shop", "production")[0]["target"] == target
+
+
+def test_a_long_history_is_compared_in_pieces(here: InProcess, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever a piece of the live rows ends, each row is compared, once."""
+    rows = f"where stream = '{PRODUCTION}' and"
+    execute(
+        ledger,
+        f"delete from deployments {rows} number = 2",
+        f"update deployments set number = 99, reason = 'mallory' {rows} number = 1",
+        f"update deployments set reason = 'mallory' {rows} number = 3",
+    )
+    for size in (1, 2, 3, 4):
+        monkeypatch.setattr(import_module("release_ledger.projection.verify"), "ROWS_PER_READ", size)
+
+        found = here("projections", "verify", "deployments", "--json").json
+
+        assert sorted((each["key"], each["column"]) for each in found["first"] if each["column"] is None) == [
+            ([1], None),
+            ([2], None),
+            ([99], None),
+        ]
+        assert [each["key"] for each in found["first"] if each["column"] == "reason"] == [[3]]
+        assert found["projections"] == {"deployments": 4}
+
+
+def test_writes_that_go_on_are_no_false_alarms(here: InProcess, ledger: Ledger) -> None:
+    """Each history is compared as of one moment, though reports come in all the time."""
+    ledger.configure_environment("shop", "busy", Settings(), by=API)
+    busy, over = environment_stream("shop", "busy"), threading.Event()
+    found: list[Ran] = []
+
+    def reports() -> None:
+        while not over.is_set():
+            for number in range(1, 5):
+                ledger.deploy("shop", "busy", release_candidate_version=f"1.{number}-rc1", by=API)
+                succeeded(ledger, "busy", number)
+
+    writer = threading.Thread(target=reports)
+    writer.start()
+    try:
+        while len(found) < 10 or head_of(ledger.store, busy).version < 20:
+            found.append(here("projections", "verify"))
+            assert writer.is_alive()
+    finally:
+        over.set()
+        writer.join()
+
+    assert {ran.code for ran in found} == {0}
 
 
 @on_sqlite

@@ -7,6 +7,8 @@ import pytest
 
 from release_ledger.api import read_models
 from release_ledger.projection.alone import alone
+from release_ledger.projection.condition import Condition, conditions
+from release_ledger.store import Store
 
 from .client import BOTH_DATABASES, EnvironmentClient, Service, fine
 
@@ -96,8 +98,12 @@ def test_strangers_cannot_make_the_database_work(service: Service, monkeypatch: 
     """What was asked a moment ago is not asked again."""
     monkeypatch.setattr(read_models, "KNOWN_FOR_S", 60.0)
     asked = []
-    conditions = read_models.conditions
-    monkeypatch.setattr(read_models, "conditions", lambda store: asked.append(store) or conditions(store))
+
+    def counted(store: Store) -> list[Condition]:
+        asked.append(store)
+        return conditions(store)
+
+    monkeypatch.setattr(read_models, "conditions", counted)
 
     for _ in range(5):
         readiness(service)

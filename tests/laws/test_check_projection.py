@@ -57,7 +57,7 @@ class Sound(Projection):
     """How often was each deployment reported on?"""
 
     name = "reports"
-    key: tuple[str, ...] = ("number",)
+    key = ("number",)
     table = read_model("reports", Column("number", BigInteger), Column("count", BigInteger, nullable=False), key=key)
 
     @on(DeploymentRequested)
@@ -147,10 +147,16 @@ class KeyedByCI(Projection):
         rows[event.release_candidate_version] = {"version": event.release_candidate_version}
 
 
-class KeyedByTheirClock(KeyedByCI):
+class KeyedByTheirClock(Projection):
+    """When was something reported? (CI may say when.)"""
+
+    name = "reports_at"
+    key = ("moment",)
+    table = read_model("reports_at", Column("moment", Text), key=key)
+
     @on(DeploymentReported)
     def reported(self, event: DeploymentReported, rows: Rows) -> None:
-        rows[event.happened_at] = {"version": event.happened_at}
+        rows[event.happened_at] = {"moment": event.happened_at}
 
 
 class RefusedByTheTable(Sound):

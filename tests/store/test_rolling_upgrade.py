@@ -183,3 +183,24 @@ def test_one_of_two_that_fold_at_the_same_moment_decides_again(
 
     assert versions(new.store) == [1, 2, 3, 4]
     assert new.finds() == (NOT_ITS_OWN if old_is_first else [])
+
+
+def test_what_an_old_server_folded_before_the_upgrade_is_not_written_after_it(
+    releases: tuple[Release, Release],
+) -> None:
+    """The very same version and generation; but its table was made anew meanwhile, and the heads say so."""
+    old, new = releases
+    with old.running() as store:
+        late = append_of(store, requested(2))
+    with new.running() as store:
+        upgrade_tables(store)
+
+    if isinstance(new.projection, OtherColumns):
+        with pytest.raises(Conflict):
+            old.store.append(late)
+        assert rows_of(new.store) == []
+    else:
+        old.store.append(late)  # nothing has changed for its rows
+        assert old.finds() == []
+    old.writes(requested(3))
+    assert faults(old.store) == []

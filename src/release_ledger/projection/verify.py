@@ -136,7 +136,7 @@ def _columns(
 
 def live_rows(source: Source, head: Head, projection: Projection) -> Iterator[tuple[Key, dict[str, Any]]]:
     """The live rows of a stream with their keys, in the order of these, read in bounded pieces."""
-    place: dict[str, Any] = {"of_stream": head.stream, "of_generation": head.generation}
+    place: dict[str, Any] = {"of_stream": head.stream, "of_generation": head.generation, "limit": ROWS_PER_READ}
     after: dict[str, Any] = {}
     while True:
         rows = source.read(_rows_of(projection.table, projection.key, bool(after)), place | after)
@@ -156,7 +156,7 @@ def _rows_of(table: Table, key: tuple[str, ...], continued: bool) -> Statement:
         rows = rows.where(
             tuple_(*keys) > tuple_(*(bindparam(f"after_{name}", type_=table.columns[name].type) for name in key))
         )
-    return Statement(rows.order_by(*keys).limit(ROWS_PER_READ))
+    return Statement(rows.order_by(*keys).limit(bindparam("limit")))
 
 
 def _whole(projection: Projection, stream: str, why: str) -> Difference:
