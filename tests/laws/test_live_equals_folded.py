@@ -15,6 +15,8 @@ from sqlalchemy import bindparam, delete, select, update
 from release_ledger.ledger import Caller, Ledger
 from release_ledger.ledger.project_questions import Page
 from release_ledger.projection import Difference, environment_stream, mend, project_stream, relevant, verify
+from release_ledger.projection.alone import Seat, alone
+from release_ledger.projection.rebuild import rebuild_stream
 from release_ledger.store import Params, Row, Statement, Store
 from release_ledger.store.schema import PEOPLE, STREAMS
 from release_ledger.store.store import head_of
@@ -109,6 +111,39 @@ def test_commands_decide_the_same_without_live_rows(ledger: Ledger, caller: Call
     put_on_again(ledger, aside)
     assert differences(ledger, aside) == {}
     assert alike(answers(ledger, aside)) == alike(answers(ledger, live))
+
+
+@FEW
+@given(history=histories, meanwhile=histories)
+def test_commands_between_the_pages_of_a_rebuild(
+    ledger: Ledger, caller: Caller, monkeypatch: pytest.MonkeyPatch, history: list[Step], meanwhile: list[Step]
+) -> None:
+    """What is recorded while a rebuild goes on is in the rows that it makes live, with any bound on those it holds."""
+    monkeypatch.setattr("release_ledger.projection.rebuild.PAGE_EVENTS", 2)
+    monkeypatch.setattr("release_ledger.projection.rebuild.FEW_EVENTS", 0)
+    monkeypatch.setattr("release_ledger.projection.rebuild.HELD_ROWS", 1)
+    project, coming = f"project-{next(PROJECTS)}", iter(meanwhile)
+    begin(ledger, project, caller)
+    for step in history:
+        carry_out(ledger, project, step, caller)
+
+    with alone(ledger.store.database, wait=True) as seat:
+
+        def others_write(_: int) -> None:
+            step = None if is_amid_a_transaction(seat) else next(coming, None)
+            if step is not None:
+                carry_out(ledger, project, step, caller)
+
+        rebuilt = [rebuild_stream(seat, stream, others_write) for stream in streams_of(project)]
+
+    assert [(each.faults, each.left) for each in rebuilt] == [((), "")] * len(rebuilt)
+    assert differences(ledger, project) == {}
+
+
+def is_amid_a_transaction(seat: Seat) -> bool:
+    """Whether it is the rebuild's own last step, for which every other writer waits."""
+    driver = seat.cursor.connection
+    return bool(driver.pgconn.transaction_status if seat.database.is_postgresql else driver.in_transaction)
 
 
 def streams_of(project: str) -> list[str]:
