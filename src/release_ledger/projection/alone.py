@@ -100,9 +100,12 @@ class Seat:
             self.cursor.execute(f"SELECT pg_advisory_unlock({_KEY})")
 
     def close(self) -> None:
-        """The lock goes with the connection."""
+        """The lock goes with the connection, and is given back first: a server notices only later that a client ended."""
         if self._file >= 0:
             os.close(self._file)
+        elif self.database.is_postgresql and not self._driver.closed:
+            with suppress(Exception):
+                self.cursor.execute("SELECT pg_advisory_unlock_all()")
         if self.database.is_postgresql and self._driver.closed:
             self._connection.invalidate()
         else:
