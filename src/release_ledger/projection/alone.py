@@ -100,7 +100,7 @@ class Seat:
             self.cursor.execute(f"SELECT pg_advisory_unlock({_KEY})")
 
     def close(self) -> None:
-        """The lock goes with the connection, and is given back first: a server notices only later that a client ended."""
+        """The lock goes with the connection; it is given back first: a server sees only later that a client ended."""
         if self._file >= 0:
             os.close(self._file)
         elif self.database.is_postgresql and not self._driver.closed:
