@@ -17,14 +17,11 @@ from typing import Any, Final, cast
 import click
 import psycopg
 from flask import Flask, Response, jsonify, request
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
 from granian.server import Server
 from sqlalchemy.engine import make_url
 
-from release_ledger.cli import limits
 from release_ledger.cli.front import Front
+from release_ledger.cli.server import HTTP
 
 from .bulk import plain_url
 
@@ -67,9 +64,9 @@ def create_app() -> Flask:
     """The application over the database that the environment variable names."""
     url, threads, app = os.environ[DATABASE], threading.local(), Flask(__name__)
     marks = ", ".join("%s" for _ in COLUMNS)
-    insert = f"INSERT INTO plain_deployments ({', '.join(COLUMNS)}) VALUES ({marks}) RETURNING number"  # noqa: S608
+    insert = f"INSERT INTO plain_deployments ({', '.join(COLUMNS)}) VALUES ({marks}) RETURNING number"  # noqa: S608 - our own names
     select = (
-        f"SELECT number, {', '.join(COLUMNS)} FROM plain_deployments"  # noqa: S608
+        f"SELECT number, {', '.join(COLUMNS)} FROM plain_deployments"  # noqa: S608 - our own names
         f" WHERE environment_name = %s ORDER BY number DESC LIMIT {PAGE}"
     )
 
@@ -145,21 +142,7 @@ def main(url: str, port: int, workers: int) -> None:
     os.environ[DATABASE] = url
     make_table(url)
     multiprocessing.set_start_method("spawn", force=True)
-    Server(
-        "benchmarks.plain_flask:create_front",
-        address="127.0.0.1",
-        port=port,
-        interface=Interfaces.ASGI,
-        workers=workers,
-        backlog=limits.BACKLOG,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(
-            header_read_timeout=limits.HEADERS_WITHIN_MS, max_buffer_size=limits.HEADERS_BYTES
-        ),
-        websockets=False,
-        log_level=LogLevels.error,
-        factory=True,
-    ).serve()
+    Server("benchmarks.plain_flask:create_front", address="127.0.0.1", port=port, workers=workers, **HTTP).serve()
 
 
 if __name__ == "__main__":

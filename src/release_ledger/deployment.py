@@ -70,10 +70,14 @@ def with_report(row: Deployment, report: Report) -> Deployment:
     after["deploy_start_at"] = min(row["deploy_start_at"] or at, at)
     after["last_report"] = f"{at} {status}"
     key = f"{at} {RANK[status]}"
-    after["error_message"], after["error_key"] = _newer((report["error_message"], key), _reported_error(row, status))
-    after["external_url"], after["external_url_key"] = _newer(
-        (report["external_url"], key), (row["external_url"], row["external_url_key"])
-    )
+    if report["error_message"] is not None or row["error_key"] == "":
+        after["error_message"], after["error_key"] = _newer(
+            (report["error_message"], key), _reported_error(row, status)
+        )
+    if report["external_url"] is not None:
+        after["external_url"], after["external_url_key"] = _newer(
+            (report["external_url"], key), (row["external_url"], row["external_url_key"])
+        )
     if status in TERMINAL:
         _finish(after, status, at)
     else:

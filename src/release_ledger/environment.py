@@ -7,7 +7,7 @@ Applying never fails: what was recorded has happened.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from .deployment import TERMINAL, Deployment
@@ -21,6 +21,7 @@ from .events import (
     EnvironmentWasFrozen,
     EnvironmentWasUnfrozen,
     Json,
+    changed,
 )
 
 TIERS: Final = ("production", "staging", "development")
@@ -28,7 +29,7 @@ UNFINISHED_LIMIT: Final = 100
 STUCK_AFTER_S: Final = 3600
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class DeploymentRef:
     """As much of a deployment as the rules need at hand."""
 
@@ -60,7 +61,7 @@ class Settings:
     stuck_after_s: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Environment:
     """The state of one environment."""
 
@@ -87,18 +88,18 @@ def apply(state: Environment | None, event: EnvironmentEvent) -> Environment:
         project_name=event.project_name, environment_name=event.environment_name, created_at=event.recorded_at
     )
     match event:
-        case EnvironmentConfigured():
-            return replace(state, settings=_settings(event))
-        case EnvironmentWasFrozen():
-            return replace(state, freeze=_freeze(event))
-        case EnvironmentWasUnfrozen():
-            return replace(state, freeze=None)
-        case DeploymentRequested():
-            return _requested(state, event)
         case DeploymentReported():
             return _reported(state, event)
+        case DeploymentRequested():
+            return _requested(state, event)
         case DeploymentCanceled() | DeploymentGivenUp():
-            return replace(state, unfinished=_without(state, event.number))
+            return changed(state, unfinished=_without(state, event.number))
+        case EnvironmentConfigured():
+            return changed(state, settings=_settings(event))
+        case EnvironmentWasFrozen():
+            return changed(state, freeze=_freeze(event))
+        case EnvironmentWasUnfrozen():
+            return changed(state, freeze=None)
     return state
 
 
@@ -123,20 +124,24 @@ def _freeze(event: EnvironmentWasFrozen) -> Freeze:
 
 def _requested(state: Environment, event: DeploymentRequested) -> Environment:
     ref = _ref(event)
-    return replace(state, deployments=event.number, latest=ref, unfinished=(*state.unfinished, ref))
+    return changed(state, deployments=event.number, latest=ref, unfinished=(*state.unfinished, ref))
 
 
 def _reported(state: Environment, event: DeploymentReported) -> Environment:
-    ref = _ref(event)
-    unfinished = _without(state, event.number)
-    if event.outcome not in TERMINAL:
-        unfinished = tuple(sorted((*unfinished, ref), key=lambda known: known.number))
-    running = state.running
+    number, running, unfinished = event.number, state.running, state.unfinished
+    known = next((ref for ref in unfinished if ref.number == number), None)
+    if event.outcome in TERMINAL:
+        if known is not None:
+            unfinished = _without(state, number)
+    elif known is None:
+        unfinished = tuple(sorted((*unfinished, _ref(event)), key=lambda ref: ref.number))
     if event.outcome == "success":
-        running = ref if running is None or event.number >= running.number else running
-    elif running is not None and running.number == event.number:
+        running = known or _ref(event) if running is None or number >= running.number else running
+    elif running is not None and running.number == number:
         running = DeploymentRef(**event.falls_back_to) if event.falls_back_to else None
-    return replace(state, unfinished=unfinished, running=running)
+    if running is state.running and unfinished is state.unfinished:
+        return state
+    return changed(state, unfinished=unfinished, running=running)
 
 
 def _ref(event: DeploymentRequested | DeploymentReported) -> DeploymentRef:

@@ -49,20 +49,21 @@ class Event:
 
 
 E = TypeVar("E", bound=Event)
+T = TypeVar("T")
 
 
 def stamp(events: Iterable[E], stream: str, version: int, **common: Any) -> list[E]:
     """The events with what the ledger knows of them: stream, consecutive versions after `version`, who and when."""
     return [
-        _stamped(event, originator_id=stream, originator_version=number, **common)
+        changed(event, originator_id=stream, originator_version=number, **common)
         for number, event in enumerate(events, version + 1)
     ]
 
 
-def _stamped(event: E, **known: Any) -> E:
-    """As `dataclasses.replace`, which sets each of two dozen fields of a frozen class anew."""
-    made = object.__new__(type(event))
-    vars(made).update(vars(event), **known)
+def changed(known: T, **fields: Any) -> T:
+    """As `dataclasses.replace`, which sets each of two dozen fields of a frozen class anew; for one without slots."""
+    made = object.__new__(type(known))
+    vars(made).update(vars(known), **fields)
     return made
 
 

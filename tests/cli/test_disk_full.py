@@ -56,30 +56,13 @@ def test_sqlite_on_a_full_disk(tmp_path: Path) -> None:
     """What is written and read beside it stays right; room is noticed at once."""
     with small_disk(tmp_path / "disk", mebibytes=SQLITE_MIB) as disk:
         url = f"sqlite:///{disk.folder / 'ledger.db'}"
-        upgrade(url)
-        with LiveServer(url, workers=WORKERS) as server, Load(server.url, server.token, pipelines=PIPELINES) as load:
-            load.wait_for_more()
-            wait_until_refused(load, disk)
-            assert read(server) == {200}
-
-            disk.make_free()
-            load.wait_for_more()
-            finish(server, load, url, tmp_path)
+        assert_reads_go_on(url, disk, tmp_path)
 
 
 def test_a_table_of_postgresql_cannot_grow(own_postgres: tuple[PostgresServer, SmallDisk], tmp_path: Path) -> None:
     """PostgreSQL refuses the statement and goes on; so does the ledger."""
     postgres, disk = own_postgres
-    url = postgres.create_database()
-    upgrade(url)
-    with LiveServer(url, workers=WORKERS) as server, Load(server.url, server.token, pipelines=PIPELINES) as load:
-        load.wait_for_more()
-        wait_until_refused(load, disk)
-        assert read(server) == {200}
-
-        disk.make_free()
-        load.wait_for_more()
-        finish(server, load, url, tmp_path)
+    assert_reads_go_on(postgres.create_database(), disk, tmp_path)
 
 
 def test_the_log_of_postgresql_cannot_be_written(
@@ -102,6 +85,19 @@ def test_the_log_of_postgresql_cannot_be_written(
         finish(server, load, url, tmp_path)
 
 
+def assert_reads_go_on(url: str, disk: SmallDisk, folder: Path) -> None:
+    """While writes are refused on the full disk; when there is room again, these go on too."""
+    upgrade(url)
+    with LiveServer(url, workers=WORKERS) as server, Load(server.url, server.token, pipelines=PIPELINES) as load:
+        load.wait_for_more()
+        wait_until_refused(load, disk)
+        assert read(server) == {200}
+
+        disk.make_free()
+        load.wait_for_more()
+        finish(server, load, url, folder)
+
+
 def wait_until_refused(load: Load, disk: SmallDisk) -> None:
     """Return when the disk is full, and all that is written is refused for it, for a while.
 
@@ -115,10 +111,13 @@ def wait_until_refused(load: Load, disk: SmallDisk) -> None:
     wait_for(all_are_refused)
     for _ in range(HALF_WAYS):
         disk.give_back(random.randrange(1, PAGES_OF_A_WRITE))
-        before = len(load.unavailable)
-        wait_for(lambda before=before: len(load.unavailable) >= before + PIPELINES)  # type: ignore[misc]
+        wait_for_refusals(load, len(load.unavailable) + PIPELINES)
     assert {(body["code"], retry_after) for body, retry_after in load.unavailable} == UNAVAILABLE
     assert {body["error"] for body, _ in load.unavailable} == {"The ledger cannot be written"}
+
+
+def wait_for_refusals(load: Load, enough: int) -> None:
+    wait_for(lambda: len(load.unavailable) >= enough)
 
 
 def end_by_checkpoint(postgres: PostgresServer, disk: SmallDisk) -> None:

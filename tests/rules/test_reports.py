@@ -170,8 +170,7 @@ def test_a_repeated_status_that_brings_something_new_is_recorded(status: str, br
     events = production.report("A", status, id="deployment-1", **brought)
 
     assert len(events) == 1
-    name, value = next(iter(brought.items()))
-    assert production.rows[0][name] == value  # type: ignore[literal-required]
+    assert production.rows[0].items() >= brought.items()
     assert production.report("A", status, id="deployment-1", **brought) == []
 
 

@@ -97,11 +97,12 @@ in_each_way = pytest.mark.parametrize("ways", [one_stream, two_streams, carefull
 def test_lost_after_the_commit(store: Store, upgraded_url: str, ways: Callable[[Store], Sequence[Append]]) -> None:
     """It had been recorded: success, with the positions that were given out, and it is there once."""
     appends = ways(store)
+    database = Lossy(upgraded_url)
 
-    with closing(Store(Lossy(upgraded_url))) as lossy:
+    with closing(Store(database)) as lossy:
         positions = lossy.append_all(appends)
 
-    assert lossy.database.times == 0  # type: ignore[attr-defined]
+    assert database.times == 0
     assert versions(store) == [1, 2, 3]
     assert positions == [
         row["position"] for row in run(store, "SELECT position FROM events WHERE version > 1 ORDER BY stream, version")
@@ -113,11 +114,12 @@ def test_lost_after_the_commit(store: Store, upgraded_url: str, ways: Callable[[
 def test_lost_before_the_commit(store: Store, upgraded_url: str, ways: Callable[[Store], Sequence[Append]]) -> None:
     """It had not been recorded: the second try records it, once."""
     appends = ways(store)
+    database = Lossy(upgraded_url, before=lambda: None)
 
-    with closing(Store(Lossy(upgraded_url, before=lambda: None))) as lossy:
+    with closing(Store(database)) as lossy:
         positions = lossy.append_all(appends)
 
-    assert lossy.database.times == 0  # type: ignore[attr-defined]
+    assert database.times == 0
     assert versions(store) == [1, 2, 3]
     assert len(positions) == sum(len(each.events) for each in appends)
     assert len(faults(store)) == (ways is carefully)

@@ -15,14 +15,15 @@ from release_ledger.store.database import Database
 from release_ledger.store.upgrade import upgrade_schema
 from tests.support.schemas import schema_of
 
-SCRIPTS = list(ScriptDirectory.from_config(store_upgrade._config()).walk_revisions("base", "heads"))
+CONFIG = store_upgrade._config(store_upgrade._MIGRATIONS)
+SCRIPTS = list(ScriptDirectory.from_config(CONFIG).walk_revisions("base", "heads"))
 EARLIER = [None, *(script.revision for script in reversed(SCRIPTS))]
 
 
 def migrate(database: Database, revision: str) -> None:
     """What a release that knew no more than this revision made."""
     with store_upgrade._alone(database) as connection:
-        config = store_upgrade._config()
+        config = store_upgrade._config(store_upgrade._MIGRATIONS)
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
 

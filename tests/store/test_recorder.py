@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
@@ -73,12 +73,12 @@ class ApplicationsOnPostgreSQL(ApplicationsOnSQLite):
         return "postgresql"
 
 
-def stored(stream: object, *versions: int, topic: str = "topic") -> list[StoredEvent]:
-    return [StoredEvent(stream, version, topic, b"{}") for version in versions]  # type: ignore[arg-type]
+def stored(stream: UUID | str, *versions: int, topic: str = "topic") -> list[StoredEvent]:
+    return [StoredEvent(stream, version, topic, b"{}") for version in versions]
 
 
-def versions(recorder: LedgerAggregateRecorder, stream: object) -> list[int]:
-    return [event.originator_version for event in recorder.select_events(stream)]  # type: ignore[arg-type]
+def versions(recorder: LedgerAggregateRecorder, stream: UUID | str) -> list[int]:
+    return [event.originator_version for event in recorder.select_events(stream)]
 
 
 @pytest.mark.parametrize("first", [0, 1, 7])

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import BigInteger, Column
 
 import release_ledger.migrations
@@ -55,7 +53,7 @@ def complaint(url: str) -> str:
 
 
 def newest_revision() -> str | None:
-    return ScriptDirectory.from_config(store_upgrade._config()).get_current_head()
+    return store_upgrade._scripts(store_upgrade._MIGRATIONS)[0]
 
 
 @pytest.fixture
@@ -64,14 +62,7 @@ def next_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.Monk
     folder = shutil.copytree(Path(release_ledger.migrations.__file__).parent, tmp_path / "migrations")
     source = f'revision = "next"\ndown_revision = "{newest_revision()}"\n\n\ndef upgrade():\n    pass\n'
     (folder / "versions" / "next.py").write_text(source)
-
-    def config() -> Config:
-        config = Config()
-        config.set_main_option("script_location", str(folder))
-        config.set_main_option("path_separator", "os")
-        return config
-
-    monkeypatch.setattr(store_upgrade, "_config", config)
+    monkeypatch.setattr(store_upgrade, "_MIGRATIONS", str(folder))
     return monkeypatch
 
 

@@ -67,8 +67,7 @@ class Databases:
             connection.execute(statement.encode())
 
     def _connect(self) -> psycopg.Connection[Any]:
-        where = {"host": "127.0.0.1", "port": self.port, "user": "postgres", "dbname": "postgres"}
-        return psycopg.connect(**where, autocommit=True)  # type: ignore[arg-type]
+        return psycopg.connect(host="127.0.0.1", port=self.port, user="postgres", dbname="postgres", autocommit=True)
 
 
 class PostgresServer(Databases):

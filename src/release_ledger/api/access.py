@@ -62,7 +62,7 @@ def requires(role: Role) -> Callable[[Handler], Handler]:
 
         doc: dict[str, Any] = getattr(checked, "_apidoc", {})
         doc.setdefault("manual_doc", {})["x-role"] = role
-        checked._apidoc = doc  # type: ignore[attr-defined]
+        checked._apidoc = doc  # type: ignore[attr-defined] # where flask-smorest looks
         return checked
 
     return decorate

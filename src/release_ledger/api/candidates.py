@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Response
 
 from .access import ledger, requires
-from .answer import here, json_response, page_response
+from .answer import here, json_response
 from .blueprint import LedgerBlueprint
 from .conditions import once
-from .paging import number_of, per_page_of
+from .paging import paged
 from .schemas import CutSchema, PageSchema
 from .shapes import CandidateSchema
 
@@ -25,9 +26,7 @@ blueprint = LedgerBlueprint(
 @blueprint.answers(200, CandidateSchema(many=True))
 def list_releases(query: dict[str, int], project_name: str) -> Response:
     """A project's release candidates, newest first."""
-    number, per_page = number_of(query), per_page_of(query)
-    page = ledger().candidates(project_name, page=number, per_page=per_page)
-    return page_response(page, number=number, per_page=per_page)
+    return paged(query, partial(ledger().candidates, project_name))
 
 
 @blueprint.on("GET", "/<release_candidate_version>", "getRelease")

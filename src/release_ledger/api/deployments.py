@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any, Final
 
 from flask import Response
 
 from .access import ledger, requires
-from .answer import here, json_response, page_response
+from .answer import here, json_response
 from .blueprint import LedgerBlueprint
 from .conditions import once
-from .paging import number_of, per_page_of
+from .paging import paged
 from .schemas import EXTERNAL_URL_LIMIT, DeploymentPageSchema, DeploySchema, PreviewSchema, ReportSchema, RollbackSchema
 from .shapes import DeploymentSchema, RollbackPreviewSchema
 
@@ -31,10 +32,8 @@ _ID: Final = re.compile(r"[0-9a-fA-F-]{1,64}")
 @blueprint.answers(200, DeploymentSchema(many=True))
 def list_deployments(query: dict[str, Any], project_name: str, env_name: str) -> Response:
     """An environment's deployments, newest first."""
-    number, per_page = number_of(query), per_page_of(query)
     status, version = query.get("status"), query.get("release_candidate_version")
-    page = ledger().deployments(project_name, env_name, page=number, per_page=per_page, status=status, version=version)
-    return page_response(page, number=number, per_page=per_page)
+    return paged(query, partial(ledger().deployments, project_name, env_name, status=status, version=version))
 
 
 @blueprint.on("POST", "/deployments", "createDeployment")

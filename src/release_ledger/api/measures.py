@@ -27,7 +27,7 @@ def exposition() -> Response:
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # it has no types
     # What is the same for all processes is not counted in each, but asked when it is read.
     shared = CollectorRegistry()
     shared.register(read_models.Measures())

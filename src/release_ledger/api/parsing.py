@@ -132,7 +132,7 @@ class BodyParser(FlaskParser):
     def handle_error(self, error: ValidationError, req: Request, schema: Schema, **_: Any) -> NoReturn:
         """Says which field is wrong, in that field's own sentence where it has one."""
         del req
-        wrong = error.normalized_messages()  # type: ignore[no-untyped-call]
+        wrong = error.normalized_messages()  # type: ignore[no-untyped-call] # it has no types
         location, named = next(iter(wrong.items()))
         for name, field in schema.fields.items():
             if isinstance(field, Read) and field.refusal is not InvalidRequest and name in named:

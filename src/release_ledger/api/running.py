@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Response
 
 from .access import ledger, requires
-from .answer import json_response, page_response
+from .answer import json_response
 from .blueprint import LedgerBlueprint
-from .paging import number_of, per_page_of
+from .paging import paged
 from .schemas import PeriodPageSchema
 from .shapes import ExposureSchema, PeriodSchema
 
@@ -24,10 +25,8 @@ blueprint = LedgerBlueprint(
 @blueprint.answers(200, PeriodSchema(many=True))
 def list_running_periods(query: dict[str, Any], project_name: str, env_name: str) -> Response:
     """What ran in an environment, from when to when, newest first."""
-    number, per_page = number_of(query), per_page_of(query)
     begins, ends = query.get("from_"), query.get("to")
-    page = ledger().running(project_name, env_name, page=number, per_page=per_page, begins=begins, ends=ends)
-    return page_response(page, number=number, per_page=per_page)
+    return paged(query, partial(ledger().running, project_name, env_name, begins=begins, ends=ends))
 
 
 @blueprint.on("GET", "/commits/<commit>/exposure", "getExposure")

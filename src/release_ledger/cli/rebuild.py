@@ -27,6 +27,7 @@ from .opening import open_ledger
 from .output import as_json, counted, print_json, shown
 
 LINE_EVERY_S: Final = 5.0
+SQLITE_JOBS: Final = 2  # one folds while the other writes: there is one writer at a time
 EVENTS_A_PROCESS: Final = 20_000  # for fewer, starting a process takes longer than folding
 
 
@@ -63,7 +64,7 @@ class Summary:
 @click.option(
     "--jobs",
     type=click.IntRange(1, 64),
-    help="Fold in so many processes. Without it: 1 on SQLite, one for each processor on PostgreSQL.",
+    help="Fold in so many processes. Without it: one for each processor, and at most 2 on SQLite.",
 )
 @as_json
 @click.pass_context
@@ -121,9 +122,9 @@ def _chosen(ledger: Ledger, names: tuple[str, ...], environment: str | None) -> 
 
 def usual_jobs(database: Database, events: int) -> int:
     """How many processes fold so many events best."""
-    if not database.is_postgresql:
-        return 1
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not database.is_postgresql:
+        processors = min(processors, SQLITE_JOBS)
     return max(1, min(processors, events // EVENTS_A_PROCESS))
 
 

@@ -36,6 +36,16 @@ APP: Final = "release_ledger.api:create_app"
 WELL_AFTER_S: Final = 1.0  # listening begins a moment after the application is made, and may fail
 ANSWERS_EVERY_S: Final = 0.05
 
+# How granian speaks to clients, and to the front.
+HTTP: Final[dict[str, Any]] = {
+    "interface": Interfaces.ASGI,
+    "backlog": limits.BACKLOG,
+    "http": HTTPModes.http1,
+    "http1_settings": HTTP1Settings(header_read_timeout=limits.HEADERS_WITHIN_MS, max_buffer_size=limits.HEADERS_BYTES),
+    "websockets": False,
+    "log_level": LogLevels.error,
+    "factory": True,
+}
 # Standard output is for what `serve` itself says.
 _TO_STDERR: Final[dict[str, Any]] = {
     "handlers": {
@@ -70,20 +80,12 @@ def _server(address: str, port: int, workers: int) -> SupervisedServer:
         APP,
         address=address,
         port=port,
-        interface=Interfaces.ASGI,
         workers=workers,
-        backlog=limits.BACKLOG,
         backpressure=_connections(),
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(
-            header_read_timeout=limits.HEADERS_WITHIN_MS, max_buffer_size=limits.HEADERS_BYTES
-        ),
-        websockets=False,
-        log_level=LogLevels.error,
         log_dictconfig=_TO_STDERR,
         respawn_interval=0.1,
         workers_kill_timeout=limits.STOPPING_S,
-        factory=True,
+        **HTTP,
     )
 
 
@@ -107,7 +109,7 @@ def load_app(number: int, tell: Connection) -> Front:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # Counts are kept by number, not by process: the next one goes on counting where one that died left off.
-    values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
+    values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call] # it has no types
     from ..api import create_app
     from .front import Front
 

@@ -65,7 +65,7 @@ class AccessCommands(ProjectQuestions):
             look=lambda source: token_named(source, token_name),
             decide=decided,
             by=by,
-            names={},
             people=people or (),
+            remembered=self.remembered,
         )
         return carry_out(self.store, command)

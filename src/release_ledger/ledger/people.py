@@ -6,7 +6,7 @@ import uuid
 
 from sqlalchemy import bindparam, select
 
-from ..projection import ACCESS
+from ..projection import ACCESS, own_columns
 from ..projections.tokens import Tokens
 from ..store import Source, Statement, Store
 from ..store.schema import PEOPLE
@@ -38,6 +38,5 @@ def token_named(source: Source, token_name: str) -> View:
     require(source, head, "tokens")
     rows = source.read(_BY_NAME, {"stream": ACCESS, "name": token_name})
     for row in rows:
-        own = {name: value for name, value in row.items() if name not in ("stream", "generation")}
-        view.known["tokens"][(token_name,)] = own
+        view.known["tokens"][(token_name,)] = {name: row[name] for name in own_columns(T)}
     return view

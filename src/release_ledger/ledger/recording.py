@@ -72,11 +72,11 @@ class Command:
     look: Callable[[Source], View]
     decide: Callable[[View, str], Iterable[Event]]
     by: Caller
+    remembered: Remembered
     answer: Callable[[Outcome], Answered | None] = lambda outcome: None
     occurred_at: str | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     people: Sequence[tuple[str, str]] = ()
-    remembered: Remembered = field(default_factory=Remembered)
     recall: Callable[[], View | None] = lambda: None
 
 

@@ -119,7 +119,7 @@ class Remembered:
         with self._lock:
             _put(self._tokens, known.token["token_sha256"], known, TOKENS)
 
-    def note(self, view: View, append: Append | None, rows: Mapping[str, Rows], email: str | None) -> None:
+    def note(self, view: View, append: Append, rows: Mapping[str, Rows], email: str | None) -> None:
         """Remember what a command saw and what it recorded; `email` is the caller's."""
         if isinstance(view.source, FoldedSource) or view.project is None:
             return
@@ -142,11 +142,12 @@ class Remembered:
             self._environments.pop(stream, None)
             _put(self._doubted, stream, "", ENVIRONMENTS)
 
-    def _note_project(self, view: View, append: Append | None, rows: Mapping[str, Rows], email: str | None) -> None:
+    def _note_project(self, view: View, append: Append, rows: Mapping[str, Rows], email: str | None) -> None:
         stream = view.head.stream
-        cut, states = rows.get("release_candidates"), rows.get("projects")
-        if append is None or cut is None or states is None or not _live(append, "projects", "release_candidates"):
+        written = _live(append, rows, "projects", "release_candidates")
+        if written is None:
             return
+        states, cut = written
         known = self._projects.get(stream)
         candidates = known.candidates if known is not None and known.head.mark == view.head.mark else {}
         for row in cut.changes().values():
@@ -154,11 +155,12 @@ class Remembered:
         made = OfProject(head=_after(append), project=states[()], candidates=candidates)
         _put(self._projects, stream, made, PROJECTS)
 
-    def _note_environment(self, view: View, append: Append | None, rows: Mapping[str, Rows], email: str | None) -> None:
+    def _note_environment(self, view: View, append: Append, rows: Mapping[str, Rows], email: str | None) -> None:
         stream = view.head.stream
-        changed, states = rows.get("deployments"), rows.get("environments")
-        if append is None or changed is None or states is None or not _live(append, "environments", "deployments"):
+        written = _live(append, rows, "environments", "deployments")
+        if written is None:
             return
+        states, changed = written
         known = self._environments.get(stream)
         deployments = known.deployments if known is not None and known.head.mark == view.head.mark else {}
         for (number,), row in changed.changes().items():
@@ -195,8 +197,11 @@ def _target(known: OfEnvironment, version: str, deployment_id: str | None) -> tu
     return next((one for one in known.deployments.values() if one[0]["id"] == deployment_id), None)
 
 
-def _live(append: Append, *names: str) -> bool:
-    return not append.faults and all(listed(append.folded, name) for name in names)
+def _live(append: Append, rows: Mapping[str, Rows], *names: str) -> list[Rows] | None:
+    """What these projections made of the append; None unless all of it is live."""
+    if append.faults or not all(name in rows and listed(append.folded, name) for name in names):
+        return None
+    return [rows[name] for name in names]
 
 
 def _after(append: Append) -> Head:

@@ -12,16 +12,16 @@ from ..projections.deployments import Deployments
 from ..projections.environments import Environments
 from ..projections.running_periods import NEWEST, RunningPeriods
 from ..store import Statement
-from ..store.schema import PEOPLE, STREAMS
-from .asking import ACCESS_MARK, HEAD_COLUMNS, belongs, here, labelled
+from ..store.schema import PEOPLE
+from .asking import belongs, here, labelled
+from .selects import HEAD, HEAD_LABELS
 
 R, D, E = RunningPeriods.table, Deployments.table, Environments.table
-_HEAD, _ACTOR, _NEWEST = STREAMS.alias("head"), PEOPLE.alias("actor"), R.alias("newest")
-_HEAD_COLUMNS = (ACCESS_MARK, _HEAD.c.stream.label("head_stream"), *labelled(_HEAD, "head", *HEAD_COLUMNS))
+_ACTOR, _NEWEST = PEOPLE.alias("actor"), R.alias("newest")
 _ANY_NUMBER: Final = 10**9
 # What an environment runs, twice: where the two differ, a row was lost.
 _STANDING = (
-    *_HEAD_COLUMNS,
+    *HEAD_LABELS,
     *labelled(E, "environment", "state", "running_number"),
     *labelled(_NEWEST, "newest", "number", "deployment_number", "recorded_to"),
 )
@@ -44,14 +44,14 @@ def _page() -> Select[Any]:
         .subquery("of")
     )
     parts = (
-        _HEAD.outerjoin(E, belongs(E, _HEAD))
-        .outerjoin(_NEWEST, belongs(_NEWEST, _HEAD) & (_NEWEST.c.slot == NEWEST))
+        HEAD.outerjoin(E, belongs(E, HEAD))
+        .outerjoin(_NEWEST, belongs(_NEWEST, HEAD) & (_NEWEST.c.slot == NEWEST))
         .outerjoin(of, true())
-        .outerjoin(D, belongs(D, _HEAD) & (D.c.number == of.c.deployment_number))
+        .outerjoin(D, belongs(D, HEAD) & (D.c.number == of.c.deployment_number))
         .outerjoin(_ACTOR, _ACTOR.c.person_id == D.c.person_id)
     )
     columns = (*_STANDING, *labelled(of, "period"), upto.label("upto"), *_OF_DEPLOYMENT)
-    return select(*columns).select_from(parts).where(_HEAD.c.stream == bindparam("stream")).order_by(of.c.number.desc())
+    return select(*columns).select_from(parts).where(HEAD.c.stream == bindparam("stream")).order_by(of.c.number.desc())
 
 
 def _between(table: FromClause) -> tuple[ColumnElement[bool], ...]:
@@ -64,14 +64,14 @@ def _exposure() -> Select[Any]:
     # The limit keeps it by itself: joined to the heads, it would be read by stream, at the cost of the whole history.
     of = of_commit.limit(_ANY_NUMBER).subquery("of")
     parts = (
-        _HEAD.outerjoin(E, belongs(E, _HEAD))
-        .outerjoin(_NEWEST, and_(belongs(_NEWEST, _HEAD), _NEWEST.c.slot == NEWEST, *_between(_NEWEST)))
-        .outerjoin(of, belongs(of, _HEAD))
+        HEAD.outerjoin(E, belongs(E, HEAD))
+        .outerjoin(_NEWEST, and_(belongs(_NEWEST, HEAD), _NEWEST.c.slot == NEWEST, *_between(_NEWEST)))
+        .outerjoin(of, belongs(of, HEAD))
         .outerjoin(D, belongs(D, of) & (D.c.number == of.c.deployment_number))
         .outerjoin(_ACTOR, _ACTOR.c.person_id == D.c.person_id)
     )
     columns = (*_STANDING, *labelled(of, "period", *own_columns(R)), *_OF_DEPLOYMENT)
-    return select(*columns).select_from(parts).where(*_between(_HEAD)).order_by(_HEAD.c.stream, of.c.number.desc())
+    return select(*columns).select_from(parts).where(*_between(HEAD)).order_by(HEAD.c.stream, of.c.number.desc())
 
 
 RUNNING = Statement(_page())

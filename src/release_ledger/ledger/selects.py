@@ -19,30 +19,30 @@ from .asking import ACCESS_MARK, HEAD_COLUMNS, belongs, here, labelled
 
 D, C, T = Deployments.table, ReleaseCandidates.table, Tokens.table
 E, P = Environments.table, Projects.table
-_HEAD = STREAMS.alias("head")
+HEAD = STREAMS.alias("head")
 _ACTOR, _CUTTER, _OWNER = PEOPLE.alias("actor"), PEOPLE.alias("cutter"), PEOPLE.alias("owner")
-_HEAD_COLUMNS = (ACCESS_MARK, _HEAD.c.stream.label("head_stream"), *labelled(_HEAD, "head", *HEAD_COLUMNS))
-_OF_STREAM = _HEAD.c.stream == bindparam("stream")
-_BETWEEN = and_(_HEAD.c.stream >= bindparam("first"), _HEAD.c.stream < bindparam("beyond"))
+HEAD_LABELS = (ACCESS_MARK, HEAD.c.stream.label("head_stream"), *labelled(HEAD, "head", *HEAD_COLUMNS))
+_OF_STREAM = HEAD.c.stream == bindparam("stream")
+_BETWEEN = and_(HEAD.c.stream >= bindparam("first"), HEAD.c.stream < bindparam("beyond"))
 
 PROJECTS = Statement(
-    select(*_HEAD_COLUMNS, P.c.state.label("project_state"))
-    .select_from(_HEAD.outerjoin(P, belongs(P, _HEAD)))
+    select(*HEAD_LABELS, P.c.state.label("project_state"))
+    .select_from(HEAD.outerjoin(P, belongs(P, HEAD)))
     .where(_BETWEEN)
-    .order_by(_HEAD.c.stream)
+    .order_by(HEAD.c.stream)
 )
 
 
 def _environments() -> Select[Any]:
-    parts = _HEAD.outerjoin(E, belongs(E, _HEAD))
-    columns = [*_HEAD_COLUMNS, *labelled(E, "environment", "state", "running_number", "latest_number")]
+    parts = HEAD.outerjoin(E, belongs(E, HEAD))
+    columns = [*HEAD_LABELS, *labelled(E, "environment", "state", "running_number", "latest_number")]
     for which in ("running", "latest"):
         deployment, actor = D.alias(which), PEOPLE.alias(f"{which}_actor")
         parts = parts.outerjoin(
             deployment,
             and_(
-                deployment.c.stream == _HEAD.c.stream,
-                deployment.c.generation == _HEAD.c.generation,
+                deployment.c.stream == HEAD.c.stream,
+                deployment.c.generation == HEAD.c.generation,
                 deployment.c.number == E.c[f"{which}_number"],
             ),
         ).outerjoin(actor, actor.c.person_id == deployment.c.person_id)
@@ -51,7 +51,7 @@ def _environments() -> Select[Any]:
 
 
 ENVIRONMENT = Statement(_environments().where(_OF_STREAM))
-ENVIRONMENTS = Statement(_environments().where(_BETWEEN).order_by(_HEAD.c.stream))
+ENVIRONMENTS = Statement(_environments().where(_BETWEEN).order_by(HEAD.c.stream))
 
 _OWN = [D.c[name] for name in own_columns(D)]
 _IN_ENVIRONMENT = here(D, "stream")
@@ -60,10 +60,10 @@ _IN_ENVIRONMENT = here(D, "stream")
 def _with_deployments(rows: Select[Any]) -> Select[Any]:
     """The head, how many deployments there are, and these of them."""
     of = rows.subquery("of")
-    parts = _HEAD.outerjoin(E, belongs(E, _HEAD)).outerjoin(of, true())
+    parts = HEAD.outerjoin(E, belongs(E, HEAD)).outerjoin(of, true())
     return (
         select(
-            *_HEAD_COLUMNS,
+            *HEAD_LABELS,
             E.c.deployments.label("environment_deployments"),
             *labelled(of, "deployment"),
             _ACTOR.c.email.label("actor_email"),
@@ -121,13 +121,13 @@ def deployments_page(
 _CUT = _numbered(C, P, "candidates").subquery("cut")
 CANDIDATES = Statement(
     select(
-        *_HEAD_COLUMNS,
+        *HEAD_LABELS,
         P.c.candidates.label("project_candidates"),
         *labelled(_CUT, "candidate"),
         _CUTTER.c.email.label("cutter_email"),
     )
     .select_from(
-        _HEAD.outerjoin(P, belongs(P, _HEAD))
+        HEAD.outerjoin(P, belongs(P, HEAD))
         .outerjoin(_CUT, true())
         .outerjoin(_CUTTER, _CUTTER.c.person_id == _CUT.c.person_id)
     )
@@ -138,12 +138,12 @@ CANDIDATES = Statement(
 
 def _tokens(condition: Any) -> Select[Any]:
     return (
-        select(*_HEAD_COLUMNS, *labelled(T, "token", *own_columns(T)), _OWNER.c.email.label("owner_email"))
-        .select_from(_HEAD.outerjoin(T, condition).outerjoin(_OWNER, _OWNER.c.person_id == T.c.owner_person_id))
-        .where(_HEAD.c.stream == ACCESS)
+        select(*HEAD_LABELS, *labelled(T, "token", *own_columns(T)), _OWNER.c.email.label("owner_email"))
+        .select_from(HEAD.outerjoin(T, condition).outerjoin(_OWNER, _OWNER.c.person_id == T.c.owner_person_id))
+        .where(HEAD.c.stream == ACCESS)
         .order_by(T.c.token_name)
     )
 
 
-TOKEN = Statement(_tokens(belongs(T, _HEAD) & (T.c.token_sha256 == bindparam("token_sha256"))).limit(1))
-TOKENS = Statement(_tokens(belongs(T, _HEAD)))
+TOKEN = Statement(_tokens(belongs(T, HEAD) & (T.c.token_sha256 == bindparam("token_sha256"))).limit(1))
+TOKENS = Statement(_tokens(belongs(T, HEAD)))

@@ -4,11 +4,12 @@ A read model is one file in `projections/`: a table and a fold. See `projections
 """
 
 from ..store import canonical
+from ..store.schema import own_columns
 from .folded import FoldedSource, fold_streams
 from .installed import installed, listed, relevant
 from .live import fold_live
 from .mend import mend
-from .projection import Projection, Rows, RowValues, on, own_columns, read_model
+from .projection import Projection, Rows, RowValues, on, read_model
 from .streams import ACCESS, environment_stream, kind_of, project_stream
 from .verify import Difference, verify
 

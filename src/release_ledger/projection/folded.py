@@ -59,7 +59,7 @@ class FoldedSource:
         if rows:
             names = ", ".join(f'"{name}"' for name in rows[0])
             binds = ", ".join(f":{name}" for name in rows[0])
-            self._connection.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({binds})', rows)  # noqa: S608
+            self._connection.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({binds})', rows)  # noqa: S608 - our own names
 
     def close(self) -> None:
         self._connection.close()

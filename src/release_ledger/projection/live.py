@@ -16,8 +16,9 @@ from sqlalchemy import Table, bindparam, select
 from ..errors import LedgerUnavailable
 from ..events import Event
 from ..store import Change, Fault, Head, Source, Statement
+from ..store.schema import own_columns
 from .installed import relevant, tag
-from .projection import Key, Projection, Rows, own_columns
+from .projection import Key, Projection, Rows
 
 Known = Mapping[str, MutableMapping[Key, Any]]
 

@@ -7,7 +7,6 @@ streams is computed by the query.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from functools import cache
 from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text
@@ -98,7 +97,7 @@ def on(*events: type[Event]) -> Callable[[F], F]:
     """Names the events that a fold function is for."""
 
     def mark(function: F) -> F:
-        function.folds = events  # type: ignore[attr-defined]
+        function.folds = events  # type: ignore[attr-defined] # for `__init_subclass__`
         return function
 
     return mark
@@ -121,9 +120,3 @@ def read_model(name: str, *columns: Column[Any], key: Iterable[str] = (), indexe
         *columns,
         *indexes,
     )
-
-
-@cache
-def own_columns(table: Table) -> tuple[str, ...]:
-    """The columns that the projection declared."""
-    return tuple(column.name for column in table.columns if column.name not in ("stream", "generation"))

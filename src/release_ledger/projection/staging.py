@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Table, bindparam, delete, insert, text
+from sqlalchemy import Table, text
 
 from ..store import Statement
-from ..store.statement import POSTGRESQL
 from .alone import Seat
 from .projection import Key, Projection, Rows
 
@@ -111,28 +110,58 @@ class Stage:
 
     def put(self, cursor: Any, projection: Projection, written: Written, changes: Changes) -> None:
         """Write these rows in the transaction of the cursor."""
-        names = tuple(projection.table.columns.keys())
-        values, made, gone = itemgetter(*names), [], []
+        sql, place, dump = _sql(projection, self._kind), tuple(self._place.values()), projection.dump
+        others, key_columns, made, gone = sql.others, len(projection.key), [], []
         for key, row in changes:
-            of_key = dict(zip(projection.key, key, strict=True))
+            if len(key) != key_columns:
+                raise ValueError(f"{key!r} is no key of {projection.name}")
             if key in written:
-                gone.append(self._place | of_key)
+                gone.append((*place, *key))
             if row is not None:
-                made.append(values({**projection.dump(row), **of_key, **self._place}))
+                made.append((*place, *key, *others(dump(row))))
                 written.add(key)
         if gone:
-            self.rows[projection.name] -= _execute_many(cursor, self._seat, _delete_row(projection.table), gone)
+            cursor.executemany(sql.delete, gone)
+            self.rows[projection.name] -= cursor.rowcount
         if made:
-            self._insert(cursor, projection.table, made)
+            self._insert(cursor, sql, made)
             self.rows[projection.name] += len(made)
 
-    def _insert(self, cursor: Any, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+    def _insert(self, cursor: Any, sql: _Sql, rows: Sequence[Sequence[Any]]) -> None:
         if self._kind == "postgresql":
-            with cursor.copy(_copy(table)) as copy:
+            with cursor.copy(sql.insert) as copy:
                 for row in rows:
                     copy.write_row(row)
         else:
-            cursor.executemany(_insert(table).compiled(self._seat.dialect).sql, rows)
+            cursor.executemany(sql.insert, rows)
+
+
+class _Sql(NamedTuple):
+    """How a row is put and removed: its values are stream and generation, the key, and then `others` of the columns."""
+
+    insert: str
+    delete: str
+    others: Callable[[Mapping[str, Any]], Sequence[Any]]
+
+
+@cache
+def _sql(projection: Projection, kind: str) -> _Sql:
+    key = ("stream", "generation", *projection.key)
+    others = [name for name in projection.table.columns.keys() if name not in key]  # noqa: SIM118 - of no mapping
+    table, columns = _quoted(projection.table.name), ", ".join(map(_quoted, (*key, *others)))
+    is_it = " AND ".join(f"{_quoted(name)} = {_bind(at, kind)}" for at, name in enumerate(key, 1))
+    values = ", ".join(_bind(at, kind) for at in range(1, len(key) + len(others) + 1))
+    return _Sql(
+        f"COPY {table} ({columns}) FROM STDIN"
+        if kind == "postgresql"
+        else f"INSERT INTO {table} ({columns}) VALUES ({values})",  # noqa: S608 - our own names
+        f"DELETE FROM {table} WHERE {is_it}",  # noqa: S608 - our own names
+        itemgetter(*others) if len(others) > 1 else lambda row: [row[name] for name in others],
+    )
+
+
+def _bind(at: int, kind: str) -> str:
+    return f"${at}" if kind == "postgresql" else "?"
 
 
 def pause(seat: Seat) -> None:
@@ -165,26 +194,6 @@ def _remove(table: Table, which: str, kind: str) -> Statement:
     return Statement(text(f"DELETE FROM {name} WHERE rowid IN (SELECT rowid {rows})"))  # noqa: S608 - our own names
 
 
-@cache
-def _copy(table: Table) -> str:
-    return f"COPY {_quoted(table.name)} ({', '.join(map(_quoted, table.columns.keys()))}) FROM STDIN"
-
-
-@cache
-def _insert(table: Table) -> Statement:
-    return Statement(insert(table).values({column.name: bindparam(column.name) for column in table.columns}))
-
-
-@cache
-def _delete_row(table: Table) -> Statement:
-    return Statement(delete(table).where(*(column == bindparam(f"of_{column.name}") for column in table.primary_key)))
-
-
-def _execute_many(cursor: Any, seat: Seat, statement: Statement, rows: Sequence[dict[str, Any]]) -> int:
-    sql, binds, _ = statement.compiled(seat.dialect)
-    cursor.executemany(sql, [[row[bind.removeprefix("of_")] for bind in binds] for row in rows])
-    return int(cursor.rowcount)
-
-
 def _quoted(name: str) -> str:
-    return POSTGRESQL.identifier_preparer.quote(name)
+    """A name as it is, whatever it means to either database."""
+    return '"{}"'.format(name.replace('"', '""'))

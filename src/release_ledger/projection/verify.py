@@ -17,11 +17,12 @@ from sqlalchemy import Table, bindparam, select, tuple_
 
 from ..store import Head, ReadModelBroken, Source, Statement, Store
 from ..store.codec import UnknownTopic
+from ..store.schema import own_columns
 from ..store.store import head_of, stream_names
 from .folded import fold_events, stored_events
 from .installed import relevant, tag
 from .live import as_columns
-from .projection import Key, Projection, own_columns
+from .projection import Key, Projection
 
 ROWS_PER_READ: Final = 2_000
 

@@ -41,4 +41,4 @@ class PatientConnection(psycopg.Connection[Any]):
                     raise psycopg.OperationalError(f"no answer for {SILENCE_S} s")
                 wanted = exchange.send(ready)
         except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]
+            return done.value  # type: ignore[no-any-return] # a T, as it is a PQGen[T]

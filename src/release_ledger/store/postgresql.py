@@ -8,7 +8,7 @@ The text depends on the append's shape alone and is made once per shape, so that
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import count
 from operator import attrgetter
 from typing import Any, Final
@@ -17,7 +17,7 @@ from sqlalchemy import Table, Text, literal_column
 
 from .append import Append, Change, Conflict
 from .database import Database
-from .schema import EVENTS, mark_of
+from .schema import EVENTS, mark_of, own_columns
 from .statement import POSTGRESQL
 
 _EVENT_COLUMNS = ("version", "topic", "state", "recorded_at", "digest")
@@ -71,7 +71,7 @@ def write(database: Database, append: Append) -> list[int]:
 
 def _part(params: list[Any], change: Change) -> Part:
     """Add a change's values to the parameters: the rows written, then the keys of those that go."""
-    own, gone = _own_columns(change.table), 0
+    own, gone = own_columns(change.table), 0
     for row in change.rows.values():
         if row is None:
             gone += 1
@@ -113,7 +113,7 @@ def _statement(
 
 
 def _upsert(table: Table, numbers: Iterator[int], rows: int) -> str:
-    own = _own_columns(table)
+    own = own_columns(table)
     keys = [column.name for column in table.primary_key]
     others = [column.name for column in table.columns if column.name not in keys]
     values = _values(numbers, table, own, rows)
@@ -139,11 +139,6 @@ def _values(numbers: Iterator[int], table: Table, columns: Sequence[str], rows: 
     types = [table.columns[name].type.compile(dialect=POSTGRESQL) for name in columns]
     lines = (", ".join(f"${next(numbers)}::{kind}" for kind in types) for _ in range(rows))
     return f"(VALUES {', '.join(f'({line})' for line in lines)}) AS v ({', '.join(map(_quoted, columns))})"
-
-
-@cache
-def _own_columns(table: Table) -> tuple[str, ...]:
-    return tuple(column.name for column in table.columns if column.name not in ("stream", "generation"))
 
 
 def _quoted(name: str) -> str:

@@ -7,6 +7,8 @@ the projections whose rows of this stream are complete at `version`; whatever is
 
 from __future__ import annotations
 
+from functools import cache
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -92,3 +94,9 @@ def mark_of(stream: str | ColumnElement[str]) -> ColumnElement[str]:
     c = STREAMS.alias("marked").c
     mark = cast(c.version, Text) + " " + c.recorded_at + " " + cast(c.generation, Text) + " " + c.folded
     return func.coalesce(select(mark).where(c.stream == stream).scalar_subquery(), "")
+
+
+@cache
+def own_columns(table: Table) -> tuple[str, ...]:
+    """The columns that a read model declared: those beside its rows' stream and generation."""
+    return tuple(column.name for column in table.columns if column.name not in ("stream", "generation"))

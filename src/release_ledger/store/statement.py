@@ -17,7 +17,7 @@ Row = dict[str, Any]
 Params = Mapping[str, Any]
 
 # Numbered binds: the driver takes the text as it is and does not parse it.
-POSTGRESQL: Dialect = psycopg.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+POSTGRESQL: Dialect = psycopg.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call] # it has no types
 SQLITE: Dialect = sqlite.dialect(paramstyle="qmark")
 
 

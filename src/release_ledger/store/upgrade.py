@@ -32,14 +32,15 @@ class ReadModel(Protocol):
 
 
 _LOCK: Final = 0x72656C6C  # the advisory lock of this program, on PostgreSQL
+_MIGRATIONS: Final = "release_ledger:migrations"
 UPGRADE_FIRST: Final = "run `release-ledger upgrade` first"
 
 
 def upgrade_schema(database: Database, projections: Sequence[ReadModel]) -> None:
     """Bring the tables to what this release knows. Raises `SchemaMismatch` when they are newer."""
     with _alone(database) as connection:
-        _refuse_newer(connection)
-        config = _config()
+        _found_and_newest(connection)
+        config = _config(_MIGRATIONS)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         for projection in projections:
@@ -50,11 +51,9 @@ def check_schema(database: Database) -> None:
     """Raise `SchemaMismatch`, saying what to do, unless the tables are those of this release."""
     try:
         with database.engine.connect() as connection:
-            found = _revision(connection)
-            _refuse_newer(connection)
+            found, newest = _found_and_newest(connection)
     except SQLAlchemyError as error:
         raise LedgerUnavailable() from error
-    newest, _ = _scripts(_config().get_main_option("script_location", ""))
     if found is None:
         raise SchemaMismatch(f"The database has no ledger yet: {UPGRADE_FIRST}.")
     if found != newest:
@@ -64,29 +63,24 @@ def check_schema(database: Database) -> None:
 @cache
 def _scripts(location: str) -> tuple[str | None, frozenset[str]]:
     """The newest revision among the migrations at this place, and all of them; they do not change while it runs."""
-    config = Config()
-    config.set_main_option("script_location", location)
-    config.set_main_option("path_separator", "os")
-    scripts = ScriptDirectory.from_config(config)
+    scripts = ScriptDirectory.from_config(_config(location))
     return scripts.get_current_head(), frozenset(script.revision for script in scripts.walk_revisions())
 
 
-def _config() -> Config:
+def _config(location: str) -> Config:
     config = Config()
-    config.set_main_option("script_location", "release_ledger:migrations")
+    config.set_main_option("script_location", location)
     config.set_main_option("path_separator", "os")
     return config
 
 
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def _refuse_newer(connection: Connection) -> None:
-    found = _revision(connection)
-    _, known = _scripts(_config().get_main_option("script_location", ""))
+def _found_and_newest(connection: Connection) -> tuple[str | None, str | None]:
+    """The revision of the tables, if there are any, and the newest of this release; newer ones are refused."""
+    found = MigrationContext.configure(connection).get_current_revision()
+    newest, known = _scripts(_MIGRATIONS)
     if found is not None and found not in known:
         raise SchemaMismatch(f"The database's schema {found} is newer than this release knows: install a newer one.")
+    return found, newest
 
 
 @contextmanager
