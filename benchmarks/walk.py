@@ -18,13 +18,14 @@ from release_ledger.deployment import TERMINAL, Deployment
 from release_ledger.environment import TIERS, Environment, Settings
 from release_ledger.errors import Refusal
 from release_ledger.events import DeploymentRequested, EnvironmentEvent
-from release_ledger.project import Candidate
+from release_ledger.project import Candidate, Project
 from release_ledger.rollback import STRATEGIES
 from release_ledger.versions import read_moment, write_moment
 
 from .bulk import NewStream
 from .chance import NEXT, Clock, caller, earlier, id_at
 
+PROJECT: Final = Project(repo="acme/shop")
 KEPT: Final = 200
 LATELY: Final = 20
 TRIES: Final = 50
@@ -125,7 +126,7 @@ class Walk:
         command = decide.RequestDeployment(
             deployment_id=id_at(self._rng, now), force=self._rng.random() < 0.05, reason=self._sometimes("hotfix")
         )
-        events = decide.request_deployment(self._state, self._candidates[self._version_at(now)], command, now)
+        events = decide.request_deployment(self._state, PROJECT, self._candidates[self._version_at(now)], command, now)
         return Decided(events, earlier(now, 5) if self._rng.random() < 0.1 else None)
 
     def _go_on(self, now: str) -> Decided:
@@ -180,7 +181,7 @@ class Walk:
             to=to,
         )
         success = self._success_of(to) if to is not None else None
-        return Decided(decide.roll_back(self._state, self._history(), success, command, now))
+        return Decided(decide.roll_back(self._state, PROJECT, self._history(), success, command, now))
 
     def _freeze_or_lift(self, now: str) -> Decided:
         if self._state.freeze is not None:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, SmallInteger, Text, text
 
-from release_ledger.deployment import Deployment, Report, ended, with_report
-from release_ledger.events import DeploymentCanceled, DeploymentGivenUp, DeploymentReported, DeploymentRequested
+from release_ledger.deployment import Deployment, Report, canceling, ended, triggered, with_report
+from release_ledger.events import (
+    DeploymentCanceled,
+    DeploymentCancelRequested,
+    DeploymentGivenUp,
+    DeploymentReported,
+    DeploymentRequested,
+    DeploymentTriggered,
+)
 from release_ledger.projection import Projection, Rows, canonical, on, read_model
 
 
@@ -16,6 +23,7 @@ class Deployments(Projection):
     """
 
     name = "deployments"
+    definition = "2"
     key = ("number",)
     table = read_model(
         "deployments",
@@ -104,7 +112,15 @@ class Deployments(Projection):
 
     @on(DeploymentCanceled)
     def canceled(self, event: DeploymentCanceled, rows: Rows) -> None:
-        rows[event.number] = ended(rows[event.number], "canceled", "rollback", event.recorded_at)
+        rows[event.number] = ended(rows[event.number], "canceled", "rollback", event.recorded_at, event.error_message)
+
+    @on(DeploymentCancelRequested)
+    def cancel_requested(self, event: DeploymentCancelRequested, rows: Rows) -> None:
+        rows[event.number] = canceling(rows[event.number])
+
+    @on(DeploymentTriggered)
+    def triggered(self, event: DeploymentTriggered, rows: Rows) -> None:
+        rows[event.number] = triggered(rows[event.number], event.run_url)
 
     @on(DeploymentGivenUp)
     def given_up(self, event: DeploymentGivenUp, rows: Rows) -> None:

@@ -13,9 +13,11 @@ from sqlalchemy import BigInteger, Column, Text
 from release_ledger.environment import Environment, apply
 from release_ledger.events import (
     DeploymentCanceled,
+    DeploymentCancelRequested,
     DeploymentGivenUp,
     DeploymentReported,
     DeploymentRequested,
+    DeploymentTriggered,
     EnvironmentConfigured,
     EnvironmentEvent,
     EnvironmentWasFrozen,
@@ -28,6 +30,7 @@ class Environments(Projection):
     """What is an environment now: its settings, its freeze, what runs there and what is under way?"""
 
     name = "environments"
+    definition = "2"
     table = read_model(
         "environments",
         Column("project_name", Text, nullable=False),
@@ -44,6 +47,8 @@ class Environments(Projection):
         EnvironmentWasUnfrozen,
         DeploymentRequested,
         DeploymentReported,
+        DeploymentTriggered,
+        DeploymentCancelRequested,
         DeploymentCanceled,
         DeploymentGivenUp,
     )

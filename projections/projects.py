@@ -16,6 +16,7 @@ class Projects(Projection):
     """What is a project, and what are its settings?"""
 
     name = "projects"
+    definition = "2"
     table = read_model(
         "projects",
         Column("project_name", Text, nullable=False),

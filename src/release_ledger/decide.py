@@ -9,20 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from .deployment import Deployment
-from .environment import UNFINISHED_LIMIT, Environment, Settings
+from .environment import UNFINISHED_LIMIT, DeploymentRef, Environment, Settings
 from .errors import EnvironmentFrozen, InvalidRequest, NoRollbackTarget, ReleaseCandidateNotReady, TooManyUnfinished
 from .events import (
     DeploymentCanceled,
+    DeploymentCancelRequested,
     DeploymentRequested,
     EnvironmentConfigured,
     EnvironmentEvent,
     EnvironmentWasFrozen,
     EnvironmentWasUnfrozen,
     Kind,
+    changed,
 )
-from .project import Candidate
+from .project import Deployable, Project
 from .rollback import Choice, choose, choose_version
 
 Events = tuple[EnvironmentEvent, ...]
@@ -70,7 +73,9 @@ def unfreeze(state: Environment) -> Events:
     return (EnvironmentWasUnfrozen(),) if state.freeze is not None else ()
 
 
-def request_deployment(state: Environment, candidate: Candidate, command: RequestDeployment, now: str) -> Events:
+def request_deployment(
+    state: Environment, project: Project, candidate: Deployable, command: RequestDeployment, now: str
+) -> Events:
     """A candidate is to run here."""
     _refuse_if_frozen(state, command.force, now)
     if candidate["status"] != "ready":
@@ -81,7 +86,7 @@ def request_deployment(state: Environment, candidate: Candidate, command: Reques
         raise TooManyUnfinished(limit=UNFINISHED_LIMIT)
     broke = state.freeze_at(now) is not None
     deployment = requested(state, candidate, command.deployment_id, "deploy", command.force, broke, command.reason)
-    return (deployment,)
+    return (with_workflow(state, project, deployment),)
 
 
 def choice(state: Environment, history: Iterable[Deployment], success: Deployment | None, command: RollBack) -> Choice:
@@ -93,24 +98,22 @@ def choice(state: Environment, history: Iterable[Deployment], success: Deploymen
 
 
 def roll_back(
-    state: Environment, history: Iterable[Deployment], success: Deployment | None, command: RollBack, now: str
+    state: Environment,
+    project: Project,
+    history: Iterable[Deployment],
+    success: Deployment | None,
+    command: RollBack,
+    now: str,
 ) -> Events:
     """Cancel what is unfinished, then deploy the target. A refusal cancels and records nothing."""
     _refuse_if_frozen(state, command.force, now)
     chosen = choice(state, history, success, command)
     if chosen.target is None:
         raise NoRollbackTarget()
-    canceled = tuple(
-        DeploymentCanceled(
-            number=ref.number,
-            deployment_id=ref.id,
-            release_candidate_version=ref.release_candidate_version,
-            by_deployment_id=command.deployment_id,
-        )
-        for ref in state.unfinished
-    )
+    unfinished = (ref for ref in state.unfinished if not ref.canceling)
+    canceled = tuple(cancel(ref, project, command.deployment_id) for ref in unfinished)
     target = chosen.target
-    candidate = Candidate(
+    candidate = Deployable(
         release_candidate_version=target["release_candidate_version"],
         release_version=target["release_version"],
         commit=target["commit"],
@@ -121,7 +124,28 @@ def roll_back(
     deployment = requested(
         state, candidate, command.deployment_id, "rollback", command.force, broke, command.reason, chosen
     )
-    return (*canceled, deployment)
+    return (*canceled, with_workflow(state, project, deployment))
+
+
+def cancel(
+    ref: DeploymentRef, project: Project, by_deployment_id: str | None = None, reason: str | None = None
+) -> DeploymentCanceled | DeploymentCancelRequested:
+    """End an unfinished deployment: at once where no run is known, else when the run says that it has ended."""
+    common: dict[str, Any] = {
+        "number": ref.number,
+        "deployment_id": ref.id,
+        "release_candidate_version": ref.release_candidate_version,
+        "reason": reason,
+    }
+    if ref.run_id is None:
+        return DeploymentCanceled(**common, by_deployment_id=by_deployment_id or "")
+    return DeploymentCancelRequested(**common, run_id=ref.run_id, repo=project.repo, by_deployment_id=by_deployment_id)
+
+
+def with_workflow(state: Environment, project: Project, deployment: DeploymentRequested) -> DeploymentRequested:
+    """The deployment with the workflow that is to be started for it, where the environment has one."""
+    workflow = state.settings.deploy_workflow
+    return changed(deployment, workflow=workflow, repo=project.repo) if workflow is not None else deployment
 
 
 def _refuse_if_frozen(state: Environment, force: bool, now: str) -> None:
@@ -138,7 +162,7 @@ def _refuse_if_frozen(state: Environment, force: bool, now: str) -> None:
 
 def requested(
     state: Environment,
-    candidate: Candidate,
+    candidate: Deployable,
     deployment_id: str,
     kind: Kind,
     force: bool = False,

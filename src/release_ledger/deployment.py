@@ -16,7 +16,8 @@ TERMINAL: Final = ("error", "canceled", "failure", "success")
 STATUSES: Final = UNFINISHED + TERMINAL
 RANK: Final = {status: rank for rank, status in enumerate(STATUSES)}
 
-EndedBy = Literal["report", "rollback", "ledger"]
+# `cancel`: it has not ended, and is being canceled.
+EndedBy = Literal["report", "rollback", "ledger", "cancel"]
 
 
 class Deployment(TypedDict):
@@ -113,7 +114,7 @@ def _go_on(row: Deployment, status: str, at: str) -> None:
     known = (row["reported_at"] or "", RANK[row["reported_status"] or "pending"])
     if (at, RANK[status]) > known:
         row["reported_at"], row["reported_status"] = at, status
-        if not row["finished"]:
+        if not row["finished"] and row["ended_by"] != "cancel":
             row["status"] = status
     if row["ended_by"] == "ledger" and status in ("pending", "in_progress"):
         row["status"], row["finished"] = row["reported_status"] or status, 0
@@ -126,6 +127,22 @@ def ended(row: Deployment, status: str, by: EndedBy, at: str, error_message: str
     after["status"], after["deploy_end_at"], after["ended_by"], after["finished"] = status, at, by, 1
     if error_message is not None and row["error_message"] is None:
         after["error_message"], after["error_key"] = error_message, ""
+    return after
+
+
+def canceling(row: Deployment) -> Deployment:
+    """The deployment while its run is asked to end: it stays so until the run or the ledger says that it has."""
+    after = row.copy()
+    if not row["finished"]:
+        after["status"], after["ended_by"] = "canceling", "cancel"
+    return after
+
+
+def triggered(row: Deployment, run_url: str | None) -> Deployment:
+    """The deployment once its workflow was started: it shows the run, until CI reports another address."""
+    after = row.copy()
+    if run_url is not None and row["external_url"] is None:
+        after["external_url"], after["external_url_key"] = run_url, ""
     return after
 
 
@@ -160,6 +177,8 @@ def changes(row: Deployment, after: Deployment, report: Report) -> bool:
         known = said if said_at > (row["deploy_end_at"] or "") else None
     elif row["deploy_start_at"] is None or row["ended_by"] in ("rollback", "ledger"):
         known = None
+    elif row["ended_by"] == "cancel":
+        known = row["reported_status"]
     return (
         report["status"] != known
         or _brings(report["error_message"], row["error_message"])

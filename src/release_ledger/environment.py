@@ -8,14 +8,16 @@ Applying never fails: what was recorded has happened.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from .deployment import TERMINAL, Deployment
 from .events import (
     DeploymentCanceled,
+    DeploymentCancelRequested,
     DeploymentGivenUp,
     DeploymentReported,
     DeploymentRequested,
+    DeploymentTriggered,
     EnvironmentConfigured,
     EnvironmentEvent,
     EnvironmentWasFrozen,
@@ -31,13 +33,26 @@ STUCK_AFTER_S: Final = 3600
 
 @dataclass(frozen=True, kw_only=True)
 class DeploymentRef:
-    """As much of a deployment as the rules need at hand."""
+    """As much of a deployment as the rules need at hand; `run_id` while it is unfinished and its run is known."""
 
     number: int
     id: str
     release_candidate_version: str
     commit: str
     kind: str
+    run_id: str | None = None
+    canceling: bool = False
+
+    @property
+    def plain(self) -> Json:
+        """What an event says of it, which names what runs."""
+        return {
+            "number": self.number,
+            "id": self.id,
+            "release_candidate_version": self.release_candidate_version,
+            "commit": self.commit,
+            "kind": self.kind,
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +109,10 @@ def apply(state: Environment | None, event: EnvironmentEvent) -> Environment:
             return _requested(state, event)
         case DeploymentCanceled() | DeploymentGivenUp():
             return changed(state, unfinished=_without(state, event.number))
+        case DeploymentTriggered():
+            return _with_unfinished(state, event.number, run_id=event.run_id)
+        case DeploymentCancelRequested():
+            return _with_unfinished(state, event.number, canceling=True)
         case EnvironmentConfigured():
             return changed(state, settings=_settings(event))
         case EnvironmentWasFrozen():
@@ -136,7 +155,7 @@ def _reported(state: Environment, event: DeploymentReported) -> Environment:
     elif known is None:
         unfinished = tuple(sorted((*unfinished, _ref(event)), key=lambda ref: ref.number))
     if event.outcome == "success":
-        running = known or _ref(event) if running is None or number >= running.number else running
+        running = _ref(event) if running is None or number >= running.number else running
     elif running is not None and running.number == number:
         running = DeploymentRef(**event.falls_back_to) if event.falls_back_to else None
     if running is state.running and unfinished is state.unfinished:
@@ -152,6 +171,12 @@ def _ref(event: DeploymentRequested | DeploymentReported) -> DeploymentRef:
         commit=event.commit,
         kind=event.kind,
     )
+
+
+def _with_unfinished(state: Environment, number: int, **fields: Any) -> Environment:
+    """The state with these fields of one unfinished deployment."""
+    unfinished = tuple(changed(ref, **fields) if ref.number == number else ref for ref in state.unfinished)
+    return changed(state, unfinished=unfinished)
 
 
 def _without(state: Environment, number: int) -> tuple[DeploymentRef, ...]:

@@ -141,6 +141,12 @@ class TooManyRequests(Refusal):
         self.retry_after_s = retry_after_s
 
 
+class GithubUnavailable(Refusal):
+    """GitHub did not answer"""
+
+    status, code = 502, "github_unavailable"
+
+
 class LedgerUnavailable(Refusal):
     """The ledger cannot be written"""
 

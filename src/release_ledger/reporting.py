@@ -6,14 +6,17 @@ Pure, like `decide`. Sources: "Which deployment a PATCH means" and what follows,
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from .decide import Events, requested
 from .deployment import TERMINAL, Deployment, Report, begins_again, changes, is_late, with_report
 from .environment import UNFINISHED_LIMIT, Environment, ref_of
 from .events import DeploymentGivenUp, DeploymentReported, Kind
-from .project import Candidate
+from .project import Deployable
+from .versions import read_moment
+
+SIGNS_OF_LIFE: Final = 4  # at most so many repetitions are recorded in the time after which silence counts as stuck
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +29,12 @@ class ReportStatus:
     occurred_at: str | None = None
     error_message: str | None = None
     external_url: str | None = None
+    run_attempt: int | None = None
 
 
 def report(
     state: Environment,
-    candidate: Candidate,
+    candidate: Deployable,
     target: Deployment | None,
     command: ReportStatus,
     now: str,
@@ -50,7 +54,7 @@ def report(
     if target is None or (command.id is None and begins_again(target, said)):
         return _observed(state, candidate, command, said)
     after = with_report(target, said)
-    if not changes(target, after, said):
+    if not changes(target, after, said) and not _is_sign_of_life(state, target, now):
         return ()
     reported = DeploymentReported(
         number=target["number"],
@@ -64,9 +68,19 @@ def report(
         error_message=command.error_message,
         external_url=command.external_url,
         falls_back_to=_fallback(state, target, after, history),
+        run_attempt=command.run_attempt,
     )
     resumed = bool(target["finished"]) and not after["finished"]
     return (*_room_for_one_more(state, resumed), reported)
+
+
+def _is_sign_of_life(state: Environment, target: Deployment, now: str) -> bool:
+    """Whether a repetition tells that an unfinished deployment is not stuck, and nothing has told so of late."""
+    stuck_after_s = state.settings.stuck_after_s
+    if target["finished"] or stuck_after_s is None:
+        return False
+    silent = read_moment(now) - read_moment((target["last_report"] or target["requested_at"]).partition(" ")[0])
+    return silent.total_seconds() > stuck_after_s / SIGNS_OF_LIFE
 
 
 def _fallback(
@@ -76,10 +90,10 @@ def _fallback(
     if state.running is None or state.running.number != target["number"] or after["status"] == "success":
         return None
     earlier = (d for d in history if d["number"] < target["number"] and d["status"] == "success")
-    return next((asdict(ref_of(deployment)) for deployment in earlier), None)
+    return next((ref_of(deployment).plain for deployment in earlier), None)
 
 
-def _observed(state: Environment, candidate: Candidate, command: ReportStatus, said: Report) -> Events:
+def _observed(state: Environment, candidate: Deployable, command: ReportStatus, said: Report) -> Events:
     """A deployment that nobody asked the ledger for, seen in a report."""
     deployment = requested(state, candidate, command.deployment_id, "observed")
     reported = DeploymentReported(

@@ -53,13 +53,14 @@ def test_created_again_it_keeps_what_has_no_option(cli: CommandLine, ledger: Led
     """Workflows that were set over HTTP are not lost because somebody changes the tier here."""
     workflow = {"repo": "acme/shop", "workflow": "deploy.yml"}
     settings = Settings(tier="staging", deploy_workflow=workflow, rollback_strategy="walk_back", stuck_after_s=60)
-    ledger.configure_project("shop", repo="acme/shop", build_workflow=workflow, by=API)
+    ledger.configure_project("shop", repo="acme/shop", build_workflow=workflow, deploy_after_build="qa", by=API)
     ledger.configure_environment("shop", "production", settings, by=API)
 
     cli.fine("project", "create", "shop", "--repo", "acme/new")
     cli.fine("environment", "create", "shop", "production", "--tier", "production")
 
-    assert ledger.project("shop")[0]["build_workflow"] == workflow
+    project, _ = ledger.project("shop")
+    assert (project["build_workflow"], project["deploy_after_build"]) == (workflow, "qa")
     environment, _ = ledger.environment("shop", "production")
     assert (environment["tier"], environment["rollback_strategy"]) == ("production", "walk_back")
     assert (environment["deploy_workflow"], environment["stuck_after_s"]) == (workflow, 60)

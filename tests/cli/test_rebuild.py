@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from release_ledger.cli import main
-from release_ledger.cli import rebuild as rebuild_command
+from release_ledger.cli import main, progress
 from release_ledger.environment import Settings
 from release_ledger.ledger import Caller, Ledger
 from release_ledger.projection import crew, verify
@@ -67,7 +66,7 @@ def test_damage_of_every_kind_is_mended(run: Callable[..., Result], ledger: Ledg
 
     assert (ran.exit_code, ran.stderr) == (0, "")
     assert re.fullmatch(
-        r"Rebuilt 3 streams: 18 events, 18 rows in \d+\.\d s \(\d+ events/s\). Writers waited at most \d+ ms.\n",
+        r"Rebuilt 3 streams: 18 events, \d+ rows in \d+\.\d s \(\d+ events/s\). Writers waited at most \d+ ms.\n",
         ran.stdout,
     )
     ledger.store.database.forget_connections()
@@ -100,7 +99,7 @@ def test_only_what_was_chosen_is_rebuilt(run: Callable[..., Result], ledger: Led
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("nonsense",), 2, "there is no projection nonsense; there are deployments, "),
+        (("nonsense",), 2, "there is no projection nonsense; there are "),
         (("--environment", "shop"), 2, "PROJECT/ENVIRONMENT"),
         (("tokens", "--environment", "shop/staging"), 2, "of these folds an environment's history"),
         (("--jobs", "0"), 2, "--jobs"),
@@ -173,7 +172,7 @@ def test_ctrl_c_says_how_far_it_came(
 @on_sqlite
 def test_progress_is_a_line_now_and_then(run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no terminal to draw a bar on."""
-    monkeypatch.setattr(rebuild_command, "LINE_EVERY_S", 0.0)
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
 
     ran = run()
 

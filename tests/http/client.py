@@ -27,6 +27,7 @@ REPO: Final = "acme/web"
 BOTH_DATABASES: Final = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"])
 # For tests that can share one database: making one on PostgreSQL takes longer than most tests.
 ON_BOTH_DATABASES: Final = pytest.mark.parametrize("lasting_service", ["sqlite", "postgresql"], indirect=True)
+HTTP_SECRET: Final = "whsec_c2lnbnMgd2hhdCBpcyBzZW50IHRvIHdvcmtmbG93cw=="
 OPERATOR: Final = Caller(recorded_by="command line")
 
 
@@ -38,8 +39,9 @@ def commit_of(version: str) -> str:
 class Service:
     """The real application over one database."""
 
-    def __init__(self, url: str) -> None:
-        self.app = create_app(Settings(database_url=url))
+    def __init__(self, url: str, **settings: Any) -> None:
+        """`settings` are more of `Settings`; requests to workflows can be signed unless they say otherwise."""
+        self.app = create_app(Settings(database_url=url, **({"http_secret": HTTP_SECRET} | settings)))
         self._clients = 0
 
     @property

@@ -26,7 +26,10 @@ def test_a_new_candidate(production: EnvironmentClient) -> None:
         "status": "ready",
         "created_at": "",
         "actor": "dev@example.com",
+        "build_id": None,
         "build_url": None,
+        "error_message": None,
+        "commit_check": None,
     }
 
 

@@ -313,7 +313,7 @@ STRANGERS: Final = """
     insert into running_periods
     with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < 20000)
     select 'environment/web-' || (n % 100) || '/production', 0, n, n, n, 'id', 'A-rc1', 'commit-' || (n % 1000),
-        '2026', '2026', '2026', '2026', 0
+        '2026', '2026', '2026', '2026', 0, 0
     from numbers
 """
 

@@ -81,7 +81,7 @@ def test_a_new_environment_has_the_defaults(admin: Client) -> None:
         {"tier": "production"},
         {"tier": "staging", "rollback_strategy": "walk_back"},
         {"deploy_workflow": WORKFLOW, "stuck_after_s": 60},
-        {"deploy_workflow": {"kind": "buildkite", "organization": "acme", "pipeline": "deploy"}, "stuck_after_s": 1},
+        {"deploy_workflow": WORKFLOW | {"prefix": "ci_"}, "stuck_after_s": 1},
         {"deploy_workflow": {"kind": "http", "url": "https://deploy.example/hook"}},
     ],
 )

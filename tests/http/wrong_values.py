@@ -44,6 +44,7 @@ NO_WORKFLOW: Final[Values] = (
     [],
     {},
     {"kind": "jenkins"},
+    {"kind": "buildkite", "organization": "acme", "pipeline": "deploy"},
     {"kind": "github"},
     {"kind": "http", "url": "ftp://x"},
     {"kind": "http", "url": None},

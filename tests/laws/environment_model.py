@@ -29,7 +29,9 @@ class ProjectModel:
                 return candidate
         raise Refused("release_not_found")
 
-    def cut(self, version: str, *, repo: str, commit: str, build: bool, occurred_at: str | None, now: str) -> Answer:
+    def cut(
+        self, version: str, *, repo: str, commit: str, build: str | None, occurred_at: str | None, now: str
+    ) -> Answer:
         """A candidate is tied to one commit for ever; the same again is answered with the same."""
         if repo.lower() != REPO:
             raise Refused("repository_not_found")
@@ -38,7 +40,7 @@ class ProjectModel:
                 if known["commit"] != commit.lower():
                     raise Refused("release_candidate_exists")
                 return known
-        self.version += 1
+        self.version += 2 if build else 1  # the candidate, and its build
         self.candidates.append(
             {
                 "release_candidate_version": version,
@@ -47,7 +49,10 @@ class ProjectModel:
                 "repo": REPO,
                 "status": "pending" if build else "ready",
                 "created_at": min(occurred_at or now, now),
+                "build_id": build,
                 "build_url": None,
+                "error_message": None,
+                "commit_check": None,
                 "actor": self.asker["actor"],
             }
         )

@@ -190,7 +190,7 @@ def test_a_sound_projection_passes(lively: Sequence[Event]) -> None:
         (ForgettingOnLoad, "`load` and `dump` that differ"),
         (KeyedByCI, "the keys depend on what CI sends"),
         (KeyedByTheirClock, "the keys depend on what CI sends"),
-        (RefusedByTheTable, "was set aside: TypeError"),
+        (RefusedByTheTable, "was set aside: NotAsWritten"),
     ],
 )
 def test_a_broken_promise_is_named(broken: type[Projection], complaint: str, lively: Sequence[Event]) -> None:

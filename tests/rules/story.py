@@ -15,7 +15,7 @@ from release_ledger import decide, reporting
 from release_ledger.deployment import Deployment
 from release_ledger.environment import Environment, Settings
 from release_ledger.events import DeploymentGivenUp, EnvironmentEvent, stamp
-from release_ledger.project import Candidate
+from release_ledger.project import Deployable, Project
 from release_ledger.projection.projection import Projection, Rows
 from release_ledger.projections.deployments import Deployments
 from release_ledger.projections.environments import Environments
@@ -24,6 +24,7 @@ from release_ledger.versions import write_moment
 
 FIRST_MINUTE: Final = 1_000
 STREAM: Final = "environment/shop/production"
+PROJECT: Final = Project(project_name="shop", repo="org/shop")
 _ZERO: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -32,9 +33,9 @@ def at(minute: float) -> str:
     return write_moment(_ZERO + timedelta(minutes=minute))
 
 
-def candidate(version: str, status: str = "ready") -> Candidate:
+def candidate(version: str, status: str = "ready") -> Deployable:
     """A release candidate that was cut before the story begins."""
-    return Candidate(
+    return Deployable(
         release_candidate_version=version,
         release_version=version,
         commit=version.encode().hex().ljust(40, "0"),
@@ -92,7 +93,7 @@ class Story:
     def deploy(self, version: str, *, force: bool = False, candidate_status: str = "ready") -> Attempt:
         command = decide.RequestDeployment(deployment_id=self._next_id(), force=force)
         cut = candidate(version, candidate_status)
-        self._record(lambda now: decide.request_deployment(self.state, cut, command, now))
+        self._record(lambda now: decide.request_deployment(self.state, PROJECT, cut, command, now))
         return Attempt(self, self.state.deployments)
 
     def report(
@@ -128,7 +129,7 @@ class Story:
     def roll_back(self, strategy: str | None = None, to: str | None = None, force: bool = False) -> Attempt:
         command = decide.RollBack(deployment_id=self._next_id(), strategy=strategy, to=to, force=force)
         success = self._success_of(to)
-        self._record(lambda now: decide.roll_back(self.state, self.rows, success, command, now))
+        self._record(lambda now: decide.roll_back(self.state, PROJECT, self.rows, success, command, now))
         return Attempt(self, self.state.deployments)
 
     def preview(self, strategy: str | None = None, to: str | None = None) -> Choice:

@@ -12,9 +12,10 @@ from release_ledger.events import (
     EnvironmentWasFrozen,
     EnvironmentWasUnfrozen,
     ProjectEvent,
+    ReleaseCandidateCut,
     stamp,
 )
-from release_ledger.project import Candidate, CutCandidate, Project
+from release_ledger.project import CutCandidate, Project
 from tests.rules.story import at, given, success
 
 COMMIT, OTHER_COMMIT = "a" * 40, "b" * 40
@@ -153,8 +154,17 @@ def cut(version: str = "1.4.0-rc1", repo: str = "Acme/shop", commit: str = COMMI
     return CutCandidate(release_candidate_version=version, repo=repo, commit=commit, trigger_build_workflow=build)
 
 
-KNOWN = Candidate(
-    release_candidate_version="1.4.0-rc1", release_version="1.4.0", commit=COMMIT, status="ready", created_at=at(1)
+KNOWN = project.candidate_of(
+    ReleaseCandidateCut(
+        number=1,
+        release_candidate_version="1.4.0-rc1",
+        release_version="1.4.0",
+        commit=COMMIT,
+        repo="Acme/shop",
+        status="ready",
+        trigger_build_workflow=False,
+        recorded_at=at(1),
+    )
 )
 
 
@@ -182,10 +192,14 @@ def test_a_candidate_is_tied_to_its_commit_and_numbered() -> None:
 
 
 def test_a_candidate_with_a_build_waits_for_it() -> None:
-    """`pending` until the build has ended."""
-    (event,) = project.cut(shop(), None, cut(build=True))
+    """`pending` until the build has ended, which is asked for with it: by the project's workflow, if there is one."""
+    state = folded(shop(), *project.configure(shop(), "Acme/shop", {"kind": "http", "url": "https://b.example"}))
+
+    event, build = project.cut(state, None, cut(build=True))
 
     assert (vars(event)["status"], vars(event)["trigger_build_workflow"]) == ("pending", True)
+    assert (vars(build)["number"], vars(build)["commit"], vars(build)["repo"]) == (1, COMMIT, "Acme/shop")
+    assert vars(build)["workflow"] == {"kind": "http", "url": "https://b.example"}
 
 
 def test_the_same_candidate_with_the_same_commit_again_records_nothing() -> None:

@@ -7,12 +7,10 @@ import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
 
-from release_ledger.projection import installed
-from release_ledger.projection.upgrade import upgrade
+from release_ledger.projection.upgrade import upgrade, upgrade_tables
 from release_ledger.store import open_store
 from release_ledger.store import upgrade as store_upgrade
 from release_ledger.store.database import Database
-from release_ledger.store.upgrade import upgrade_schema
 from tests.support.schemas import schema_of
 
 CONFIG = store_upgrade._config(store_upgrade._MIGRATIONS)
@@ -22,7 +20,7 @@ EARLIER = [None, *(script.revision for script in reversed(SCRIPTS))]
 
 def migrate(database: Database, revision: str) -> None:
     """What a release that knew no more than this revision made."""
-    with store_upgrade._alone(database) as connection:
+    with store_upgrade.upgrading(database) as connection:
         config = store_upgrade._config(store_upgrade._MIGRATIONS)
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
@@ -44,7 +42,7 @@ def test_an_earlier_schema_becomes_the_fresh_one(database_url: str, fresh_url: s
         if earlier is not None:
             migrate(old.database, earlier)
 
-        upgrade_schema(old.database, list(installed().values()))
+        upgrade_tables(old)
 
         assert schema_of(old.database) == schema_of(fresh.database)
         assert "column events.position" in schema_of(fresh.database)

@@ -29,9 +29,9 @@ from release_ledger.projection import (
 from release_ledger.projection.alone import alone
 from release_ledger.projection.live import loader
 from release_ledger.projection.rebuild import Rebuilt, rebuild_stream
+from release_ledger.projection.upgrade import upgrade_tables
 from release_ledger.store import Conflict, Params, Row, Statement, Store
 from release_ledger.store.store import head_of
-from release_ledger.store.upgrade import upgrade_schema
 from tests.support.histories import (
     ALL_LIVE,
     PRODUCTION,
@@ -39,6 +39,7 @@ from tests.support.histories import (
     append,
     configured,
     faults,
+    live_but,
     requested,
     run,
     statuses,
@@ -83,7 +84,7 @@ class Open(Projection):
 def _open(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A further projection is installed."""
     monkeypatch.setitem(cast(MutableMapping[str, Projection], installed()), "open", Open())
-    upgrade_schema(store.database, list(installed().values()))
+    upgrade_tables(store)
 
 
 @pytest.fixture
@@ -313,7 +314,7 @@ def test_a_fold_that_raises_sets_its_projection_aside(store: Store, monkeypatch:
         ("deployments", 4, "RuntimeError: a mistake")
     ]
     assert faults(store) == [("deployments", PRODUCTION, 4)]
-    assert head_of(store, PRODUCTION).folded == "environments=1 running_periods=1"
+    assert head_of(store, PRODUCTION).folded == live_but("deployments")
     assert run(store, "SELECT * FROM deployments") == []
     assert rebuilt(store).faults == ()
     assert faults(store) == []
@@ -342,7 +343,7 @@ def test_rows_that_the_database_refuses_set_their_projection_aside(
     head = head_of(store, PRODUCTION)
     assert [each.projection for each in came.faults] == ["deployments"]
     assert [(name, stream) for name, stream, _ in faults(store)] == [("deployments", PRODUCTION)]
-    assert (head.folded, came.events) == ("environments=1 running_periods=1", head.version)
+    assert (head.folded, came.events) == (live_but("deployments"), head.version)
     assert run(store, "SELECT * FROM deployments") == []
     assert {difference.projection for difference in differences(store)} == {"deployments"}
 
@@ -398,8 +399,8 @@ def test_a_table_that_is_gone_sets_its_projection_aside(store: Store) -> None:
 
     assert not mend(store, PRODUCTION)
 
-    assert head_of(store, PRODUCTION).folded == "environments=1 running_periods=1"
-    upgrade_schema(store.database, list(installed().values()))
+    assert head_of(store, PRODUCTION).folded == live_but("deployments")
+    upgrade_tables(store)
     assert mend(store, PRODUCTION)
     assert differences(store) == []
 

@@ -18,6 +18,7 @@ from tests.support.histories import (
     append_of,
     configured,
     faults,
+    live_but,
     requested,
     run,
     statuses,
@@ -36,7 +37,7 @@ def assert_set_aside(store: Store, version: int) -> None:
     """The event is recorded; `deployments` is set aside for production, and nothing else for nobody."""
     assert versions(store) == list(range(1, version + 1))
     assert faults(store) == [("deployments", PRODUCTION, version)]
-    assert head_of(store, PRODUCTION).folded == "environments=1 running_periods=1"
+    assert head_of(store, PRODUCTION).folded == live_but("deployments")
     assert head_of(store, STAGING).folded == ALL_LIVE
     [row] = run(store, f"SELECT deployments FROM environments WHERE stream = '{PRODUCTION}'")
     assert row == {"deployments": version - 1}
@@ -127,7 +128,7 @@ def test_what_is_set_aside_is_left_alone_until_it_is_mended(store: Store) -> Non
     append(store, succeeded(1))
 
     assert faults(store) == [("deployments", PRODUCTION, 2)]
-    assert head_of(store, PRODUCTION).folded == "environments=1 running_periods=1"
+    assert head_of(store, PRODUCTION).folded == live_but("deployments")
     assert statuses(store) == {}
 
 
@@ -164,7 +165,7 @@ def test_two_projections_are_set_aside_each_with_its_own_reason(store: Store) ->
 
     assert versions(store) == [1, 2]
     assert faults(store) == [("deployments", PRODUCTION, 2), ("environments", PRODUCTION, 2)]
-    assert head_of(store, PRODUCTION).folded == "running_periods=1"
+    assert head_of(store, PRODUCTION).folded == live_but("deployments", "environments")
     assert head_of(store, STAGING).folded == ALL_LIVE
 
 
@@ -177,7 +178,7 @@ def test_mending_makes_live_what_it_can(store: Store) -> None:
     whole = mend(store, PRODUCTION)
 
     assert not whole
-    assert head_of(store, PRODUCTION).folded == "environments=1 running_periods=1"
+    assert head_of(store, PRODUCTION).folded == live_but("deployments")
     assert faults(store) == [("deployments", PRODUCTION, 2)]
     [(_, production), _] = verify(store)
     assert {difference.projection for difference in production} == {"deployments"}

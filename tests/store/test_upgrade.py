@@ -15,11 +15,11 @@ import release_ledger.migrations
 from release_ledger.errors import LedgerUnavailable, SchemaMismatch
 from release_ledger.events import DeploymentRequested
 from release_ledger.projection import Projection, Rows, installed, on, read_model, verify
-from release_ledger.projection.upgrade import upgrade
+from release_ledger.projection.upgrade import upgrade, upgrade_tables
 from release_ledger.store import Store, open_store
 from release_ledger.store import upgrade as store_upgrade
 from release_ledger.store.store import head_of
-from release_ledger.store.upgrade import check_schema, upgrade_schema
+from release_ledger.store.upgrade import check_schema
 from tests.support.histories import PRODUCTION, STAGING, append, configured, faults, requested, run, statuses, succeeded
 from tests.support.schemas import schema_of
 
@@ -109,7 +109,7 @@ def test_many_hosts_may_upgrade_at_once(database_url: str) -> None:
 def test_what_is_appended_after_an_upgrade_by_the_same_store_is_there(database_url: str) -> None:
     """A connection that the upgrade left without autocommit would answer, and lose what it acknowledged."""
     with closing(open_store(database_url)) as store, closing(open_store(database_url)) as another:
-        upgrade_schema(store.database, list(installed().values()))
+        upgrade_tables(store)
 
         append(store, configured())
 

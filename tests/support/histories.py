@@ -9,7 +9,8 @@ from release_ledger.events import (
     EnvironmentEvent,
     stamp,
 )
-from release_ledger.projection import environment_stream, fold_live
+from release_ledger.projection import environment_stream, fold_live, relevant
+from release_ledger.projection.installed import tag
 from release_ledger.store import Append, Head, Row, Store
 from release_ledger.store.append import chained, next_moment
 from release_ledger.store.codec import encode
@@ -17,8 +18,15 @@ from release_ledger.store.store import head_of
 
 PRODUCTION: Final = environment_stream("shop", "production")
 STAGING: Final = environment_stream("shop", "staging")
-ALL_LIVE: Final = "deployments=1 environments=1 running_periods=1"
-TABLES: Final = ("streams", "events", "projection_faults", "deployments", "environments", "running_periods")
+TABLES: Final = ("streams", "events", "projection_faults", *(p.table.name for p in relevant(PRODUCTION)))
+
+
+def live_but(*names: str) -> str:
+    """What the head of an environment lists when all read models are live but these."""
+    return " ".join(tag(projection) for projection in relevant(PRODUCTION) if projection.name not in names)
+
+
+ALL_LIVE: Final = live_but()
 
 
 def configured() -> EnvironmentConfigured:

@@ -17,10 +17,23 @@ SAYS_NOTHING: Final = ("manager", "helper", "util", "handler", "processor")
 
 PACKAGE: Final = "release_ledger"
 WORDS: Final = frozenset({"errors", "events", "versions"})
-RULES: Final = frozenset({"environment", "project", "access", "deployment", "decide", "reporting", "rollback"})
+RULES: Final = frozenset(
+    {
+        "environment",
+        "project",
+        "access",
+        "builds",
+        "deployment",
+        "decide",
+        "reporting",
+        "rollback",
+        "triggering",
+        "workflows",
+    }
+)
 ENGINE: Final = WORDS | RULES | {"store", "projection"}
 INSIDE: Final = ENGINE | {"projections", "ledger", "settings", "testing"}
-OUTSIDE: Final = INSIDE | {"log", "github", "worker"}
+OUTSIDE: Final = INSIDE | {"log", "outgoing", "github", "worker"}
 SURFACE: Final = frozenset({"api", "cli", "graphql"})
 ANY: Final = frozenset({"*"})
 
@@ -69,7 +82,8 @@ TABLE: Final[dict[str, May]] = {
     "projections": May(WORDS | RULES | {"projection"}, frozenset({"sqlalchemy", "msgspec"}), not_std=WORLD),
     "ledger": May(ENGINE | {"projections", "settings"}, DATABASE),
     "testing": May(INSIDE, DATABASE | {"pytest", "hypothesis"}),
-    "github": May(INSIDE | {"log"}, DATABASE | {"requests", "structlog"}),
+    "outgoing": May(frozenset({"errors"}), frozenset({"requests", "urllib3"})),
+    "github": May(frozenset({"errors", "outgoing"})),
     "worker": May(OUTSIDE, DATABASE | {"requests", "structlog"}),
     "api": May(OUTSIDE | {"api", "graphql"}, ANY),
     "graphql": May(OUTSIDE, ANY),

@@ -124,8 +124,14 @@ def _opens(token: Token, token_sha256: str) -> bool:
 def _authorise(role: Role, project_name: str | None) -> None:
     if not allows(g.token["role"], role):
         raise Forbidden(needed=role)
+    if project_name is not None:
+        require_project(project_name)
+
+
+def require_project(project_name: str) -> None:
+    """Raise `Forbidden` where the caller's token is limited to other projects."""
     visible = visible_projects()
-    if visible is not None and project_name is not None and project_name not in visible:
+    if visible is not None and project_name not in visible:
         raise Forbidden(project=project_name)
 
 

@@ -14,8 +14,9 @@ from ..errors import LedgerUnavailable, Refusal, TooManyRequests
 from ..ledger import Ledger
 from ..log import log_as_json
 from ..settings import Settings
-from . import candidates, deployments, documentation, environments, measures, projects, running, service
+from . import candidates, deployments, documentation, environments, measures, projects, running, runs, service
 from .answer import json_response
+from .commit_check import github_of
 from .rates import Rates
 from .shapes import ErrorSchema
 
@@ -53,10 +54,12 @@ def create_app(settings: Settings | None = None, ledger: Ledger | None = None) -
     )
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
+    app.extensions["settings"] = settings
+    app.extensions["github"] = github_of(settings)
     app.extensions["ledger"] = ledger or Ledger.open(settings.database_url)
     app.extensions["rates"] = Rates(settings.rate_limit)
     api = LedgerApi(app, spec_kwargs=documentation.SPEC)
-    for part in (candidates, deployments, environments, projects, running, service):
+    for part in (candidates, deployments, environments, projects, running, runs, service):
         api.register_blueprint(part.blueprint)
     documentation.register(app, api)
     measures.register(app)

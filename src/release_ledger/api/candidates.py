@@ -1,4 +1,4 @@
-"""Releases: candidates cut, listed and shown."""
+"""Releases: candidates cut, listed and shown; their builds reported."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 
 from flask import Response
 
+from . import commit_check
 from .access import ledger, requires
 from .answer import here, json_response
 from .blueprint import LedgerBlueprint
 from .conditions import once
+from .left_out import without_bad_url
 from .paging import paged
-from .schemas import CutSchema, PageSchema
+from .schemas import BuildReportSchema, CutSchema, PageSchema
 from .shapes import CandidateSchema
 
 blueprint = LedgerBlueprint(
@@ -46,6 +48,19 @@ def cut_release(body: dict[str, Any], project_name: str, release_candidate_versi
     """Create the release (if new) and this candidate of it, tied to one commit for ever."""
     location = here()
     return once(
-        lambda by: ledger().cut_release_candidate(project_name, release_candidate_version, by=by, **body),
+        lambda by: commit_check.cut(project_name, release_candidate_version, body, by),
         lambda answer, version: json_response(answer, status=201, version=version, location=location),
+    )
+
+
+@blueprint.on("PATCH", "/<release_candidate_version>", "reportBuild")
+@requires("deploy")
+@blueprint.takes(BuildReportSchema)
+@blueprint.answers(200, CandidateSchema)
+def report_build(body: dict[str, Any], project_name: str, release_candidate_version: str) -> Response:
+    """Report how a candidate's build stands: it may be deployed once it is `ready`."""
+    left_out = without_bad_url(body, "build_url")
+    return once(
+        lambda by: ledger().report_build(project_name, release_candidate_version, by=by, **body),
+        lambda answer, version: json_response(answer | left_out, version=version),
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from .schemas import WORKFLOW_KEYS
+from .schemas import RUN_ID_PATTERN
+from .workflow_schema import WORKFLOW_KEYS
 
 Described = dict[str, Any]
 _ANY_OBJECT_OR_NULL: Final = {"type": "object", "nullable": True}
@@ -26,6 +27,9 @@ def mend(shapes: dict[str, Described], of_bodies: Iterable[str]) -> None:
         {"properties": {"kind": {"type": "string", "enum": [kind]}}, "required": list(keys)}
         for kind, keys in WORKFLOW_KEYS.items()
     ]
+    for name in ("SyncBuild", "SyncDeploy"):
+        number = {"type": "integer", "minimum": 1, "maximum": 10**15}
+        shapes[name]["properties"]["workflow_run_id"] = {"anyOf": [_TEXT | {"pattern": RUN_ID_PATTERN}, number]}
     shapes["Rollback"]["not"] = {"properties": {"to": _TEXT, "strategy": _TEXT}, "required": ["to", "strategy"]}
 
 

@@ -1,4 +1,4 @@
-"""Deployments: requested, reported, listed, rolled back."""
+"""Deployments: requested, reported, listed, canceled, rolled back."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ from .access import ledger, requires
 from .answer import here, json_response
 from .blueprint import LedgerBlueprint
 from .conditions import once
+from .left_out import without_bad_url
 from .paging import paged
-from .schemas import EXTERNAL_URL_LIMIT, DeploymentPageSchema, DeploySchema, PreviewSchema, ReportSchema, RollbackSchema
-from .shapes import DeploymentSchema, RollbackPreviewSchema
+from .schemas import (
+    CancelSchema,
+    DeploymentPageSchema,
+    DeploySchema,
+    PreviewSchema,
+    ReportSchema,
+    RollbackSchema,
+)
+from .shapes import DeploymentSchema, DeploymentWithEventsSchema, RollbackPreviewSchema
 
 blueprint = LedgerBlueprint(
     "deployments",
@@ -22,7 +30,6 @@ blueprint = LedgerBlueprint(
     url_prefix="/api/releases/<project_name>/environments/<env_name>",
     description="Deployments and rollback",
 )
-_URL: Final = re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE)
 _ID: Final = re.compile(r"[0-9a-fA-F-]{1,64}")
 
 
@@ -51,9 +58,9 @@ def create_deployment(body: dict[str, Any], project_name: str, env_name: str) ->
 @blueprint.answers(200, DeploymentSchema)
 def report_status(body: dict[str, Any], project_name: str, env_name: str) -> Response:
     """Report how a deployment stands; creates one where none is known. Never triggers a workflow."""
-    left_out = without_bad_url(body)
-    if not _ID.fullmatch(body.get("id", "0")):
-        body["id"] = ""
+    left_out = without_bad_url(body, "external_url")
+    if "id" in body:
+        body["id"] = possible(body["id"])
     return once(
         lambda by: ledger().report(project_name, env_name, by=by, **body),
         lambda answer, version: json_response(answer | left_out, version=version),
@@ -62,12 +69,26 @@ def report_status(body: dict[str, Any], project_name: str, env_name: str) -> Res
 
 @blueprint.on("GET", "/deployments/<deployment_id>", "getDeployment")
 @requires("read")
-@blueprint.answers(200, DeploymentSchema)
+@blueprint.answers(200, DeploymentWithEventsSchema)
 def get_deployment(project_name: str, env_name: str, deployment_id: str) -> Response:
-    """One deployment."""
-    known = deployment_id if _ID.fullmatch(deployment_id) else ""
-    answer, version = ledger().deployment(project_name, env_name, known)
+    """One deployment, with every attempt, answer and decision that led to how it stands."""
+    answer, version = ledger().deployment_with_events(project_name, env_name, possible(deployment_id))
     return json_response(answer, version=version)
+
+
+@blueprint.on("POST", "/deployments/<deployment_id>/cancel", "cancelDeployment")
+@requires("deploy")
+@blueprint.takes(CancelSchema, required=False)
+@blueprint.answers(200, DeploymentSchema)
+def cancel_deployment(body: dict[str, Any], project_name: str, env_name: str, deployment_id: str) -> Response:
+    """End a deployment: at once where no run of it is known, else it is `canceling` until its run has ended.
+
+    Also while the environment is frozen: it stops a change. One that has ended is answered as it is.
+    """
+    return once(
+        lambda by: ledger().cancel(project_name, env_name, possible(deployment_id), by=by, **body),
+        lambda answer, version: json_response(answer, version=version),
+    )
 
 
 @blueprint.on("GET", "/rollback", "previewRollback")
@@ -95,10 +116,6 @@ def created(answer: dict[str, Any], version: int) -> Response:
     return json_response(answer, status=201, version=version, location=f"{environment}/deployments/{answer['id']}")
 
 
-def without_bad_url(body: dict[str, Any]) -> dict[str, Any]:
-    """Leave out an `external_url` that cannot be shown as a link; what to say of it in the answer."""
-    url = body.get("external_url")
-    if url is None or (len(url) <= EXTERNAL_URL_LIMIT and _URL.fullmatch(url)):
-        return {}
-    del body["external_url"]
-    return {"details": {"external_url": f"left out: not an http(s) URL of at most {EXTERNAL_URL_LIMIT} characters"}}
+def possible(deployment_id: str) -> str:
+    """The id, or one that no deployment has, for a text that could be none."""
+    return deployment_id if _ID.fullmatch(deployment_id) else ""

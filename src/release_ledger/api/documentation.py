@@ -31,7 +31,7 @@ SPEC: Final[dict[str, Any]] = {
     "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
 }
 METHODS: Final = frozenset(("get", "put", "post", "patch", "delete"))
-_OPEN: Final = ("health", "readiness")
+_OPEN: Final = ("health", "readiness", "githubWebhook")
 _MEANT: Final = {"200": "Done.", "201": "Created."}
 _ASSETS: Final = {"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"}
 _STATIC: Final = Path(__file__).parent / "static"
@@ -85,7 +85,7 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
     name = operation["operationId"]
     if name in _OPEN:
         operation["security"] = []
-    operation.setdefault("parameters", []).extend(asked_headers(method))
+    operation.setdefault("parameters", []).extend(asked_headers(name, method))
     for content in operation.get("requestBody", {}).get("content", {}).values():
         content["example"] = REQUESTS[name]
     successes = {status: answer for status, answer in operation["responses"].items() if status.startswith("2")}

@@ -6,13 +6,17 @@ from typing import Any, Final
 
 PROJECT: Final = {
     "build_workflow": {"kind": "github", "ref": "main", "workflow": "build.yml"},
+    "deploy_after_build": None,
     "created_at": "2026-11-23T17:02:51.376779+00:00",
     "name": "web",
     "repo": "acme/web",
 }
 CANDIDATE: Final = {
     "actor": "dev@example.com",
+    "build_id": None,
     "build_url": None,
+    "commit_check": None,
+    "error_message": None,
     "commit": "0b30c4663ccf9da0c664ccf41f8c72acc5e855ea",
     "created_at": "2026-11-23T17:30:51.396751+00:00",
     "release_candidate_version": "1.4.0-rc1",
@@ -44,6 +48,35 @@ FINISHED: Final = DEPLOYMENT | {
     "deploy_end_at": "2026-11-23T17:52:51.400957+00:00",
     "deploy_start_at": "2026-11-23T17:46:03.123456+00:00",
     "status": "success",
+}
+CANCELED: Final = DEPLOYMENT | {"deploy_end_at": "2026-11-23T17:46:51.400957+00:00", "status": "canceled"}
+WITH_EVENTS: Final = FINISHED | {
+    "events": [
+        {
+            "actor": None,
+            "at": "2026-11-23T17:52:52.004711+00:00",
+            "data": {
+                "commit": "0b30c4663ccf9da0c664ccf41f8c72acc5e855ea",
+                "error_message": None,
+                "external_url": "https://github.com/acme/web/actions/runs/289782451",
+                "falls_back_to": None,
+                "kind": "deploy",
+                "late": False,
+                "outcome": "success",
+                "run_attempt": 1,
+                "status": "success",
+            },
+            "occurred_at": "2026-11-23T17:52:51.400957+00:00",
+            "recorded_by": "github",
+            "type": "deployment-reported",
+            "version": 5,
+        }
+    ],
+    "events_total": 1,
+}
+BUILT: Final = CANDIDATE | {
+    "build_id": "01a20abf-7d70-7da1-9c1e-0d1c9a3ef5b1",
+    "build_url": "https://github.com/acme/web/actions/runs/289782450",
 }
 ROLLBACK: Final = DEPLOYMENT | {
     "commit": "f32413dc3fa08c172d668366b0b378dbb31f19bc",
@@ -146,7 +179,12 @@ ANSWERS: Final[dict[str, Any]] = {
     "getRelease": CANDIDATE,
     "cutRelease": CANDIDATE,
     "listDeployments": [FINISHED],
-    "getDeployment": FINISHED,
+    "getDeployment": WITH_EVENTS,
+    "cancelDeployment": CANCELED,
+    "reportBuild": BUILT,
+    "syncDeploy": DEPLOYMENT,
+    "syncBuild": BUILT,
+    "githubWebhook": {"deployment_id": "01a20abf-7d86-77a1-851e-e5e395d58210"},
     "listRunningPeriods": [PERIOD],
     "getExposure": EXPOSURE,
     "createDeployment": DEPLOYMENT,
@@ -162,6 +200,22 @@ REQUESTS: Final[dict[str, Any]] = {
     "createDeployment": {"release_candidate_version": "1.4.0-rc1", "reason": "weekly"},
     "reportStatus": {"release_candidate_version": "1.4.0-rc1", "status": "success"},
     "rollBack": {"reason": "errors after the deployment"},
+    "cancelDeployment": {"reason": "started by mistake"},
+    "reportBuild": {"status": "ready", "build_url": "https://ci.example.com/builds/17"},
+    "syncDeploy": {"deployment_id": "01a20abf-7d86-77a1-851e-e5e395d58210", "workflow_run_id": 289782451},
+    "syncBuild": {"release_cut_id": "01a20abf-7d70-7da1-9c1e-0d1c9a3ef5b1", "workflow_run_id": 289782450},
+    "githubWebhook": {
+        "repository": {"full_name": "acme/web"},
+        "workflow_run": {
+            "id": 289782451,
+            "display_title": "Deploy 01a20abf-7d86-77a1-851e-e5e395d58210",
+            "html_url": "https://github.com/acme/web/actions/runs/289782451",
+            "status": "completed",
+            "conclusion": "success",
+            "run_attempt": 1,
+            "updated_at": "2026-11-23T17:52:51Z",
+        },
+    },
 }
 
 

@@ -59,6 +59,14 @@ PARAMETERS: Final[Described] = {
         "0f0b6f9e-deploy",
     ),
     "IfMatch": _given("If-Match", "One strong ETag, or *: 412 when the stream has moved.", _TAG, "*"),
+    "GitHubEvent": _given("X-GitHub-Event", "`workflow_run`; other events are ignored.", _TEXT, "workflow_run"),
+    "Signature": _given(
+        "X-Hub-Signature-256",
+        "`sha256=` and the HMAC-SHA256 of the body with the webhook's secret, in hexadecimal digits.",
+        _TEXT | {"pattern": "^sha256=[0-9a-f]{64}$"},
+        "sha256=" + "0" * 64,
+    )
+    | {"required": True},
     "project_name": _in_path("project_name", "A project. Case counts.", {"pattern": _NAME}, "web"),
     "env_name": _in_path(
         "env_name", "An environment. Case counts.", {"pattern": "^[A-Za-z0-9_-]{1,100}$"}, "production"
@@ -78,9 +86,11 @@ PARAMETERS: Final[Described] = {
 }
 
 
-def asked_headers(method: str) -> list[Described]:
-    """References to the headers that a request of this method may have."""
+def asked_headers(operation_id: str, method: str) -> list[Described]:
+    """References to the headers that a request of this operation may have."""
     names = ["RequestId"]
+    if operation_id == "githubWebhook":
+        return [{"$ref": f"#/components/parameters/{name}"} for name in (*names, "GitHubEvent", "Signature")]
     if method in ("post", "patch"):
         names.append("IdempotencyKey")
     if method not in ("get", "head"):
@@ -88,7 +98,9 @@ def asked_headers(method: str) -> list[Described]:
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]
 
 
-_WITHOUT_VERSION: Final = ("health", "readiness", "metrics", "listProjects", "listEnvironments", "getExposure")
+_WITHOUT_VERSION: Final = (
+    *("health", "readiness", "metrics", "listProjects", "listEnvironments", "getExposure", "githubWebhook"),
+)
 
 
 def answered_headers(operation_id: str, method: str, status: str) -> Described:
@@ -100,6 +112,6 @@ def answered_headers(operation_id: str, method: str, status: str) -> Described:
         names.append("Location")
     if operation_id in ("listReleases", "listDeployments", "listRunningPeriods"):
         names.append("Link")
-    if method in ("post", "patch"):
+    if method in ("post", "patch") and operation_id != "githubWebhook":
         names.append("Idempotent-Replayed")
     return header_references(*names)

@@ -33,6 +33,8 @@ _FROM_RELEASE: Final = [
     *_plain(_PROJECT, "listReleases"),
     ("createDeployment", _PROJECT, _THE_VERSION),
     ("reportStatus", _PROJECT, _THE_VERSION),
+    *_plain(_RELEASE, "reportBuild"),
+    ("syncBuild", {}, {"release_cut_id": "$response.body#/build_id"}),
 ]
 _FROM_ENVIRONMENT: Final = [
     *_plain(_ENVIRONMENT, "getEnvironment", "freezeEnvironment", "createDeployment", "listDeployments"),
@@ -42,6 +44,8 @@ _FROM_ENVIRONMENT: Final = [
 _FROM_DEPLOYMENT: Final = [
     ("getDeployment", _ENVIRONMENT | {"deployment_id": "$response.body#/id"}, {}),
     ("reportStatus", _ENVIRONMENT, _THE_VERSION | {"id": "$response.body#/id"}),
+    ("cancelDeployment", _ENVIRONMENT | {"deployment_id": "$response.body#/id"}, {}),
+    ("syncDeploy", {}, {"deployment_id": "$response.body#/id"}),
     ("createDeployment", _ENVIRONMENT, _THE_VERSION),
     *_plain(_RELEASE, "getRelease"),
     *_plain(_ENVIRONMENT, "listDeployments", "getEnvironment", "previewRollback", "rollBack"),
@@ -74,6 +78,10 @@ LINKS: Final[dict[str, list[Link]]] = {
     "getDeployment": _FROM_DEPLOYMENT,
     "createDeployment": _FROM_DEPLOYMENT,
     "reportStatus": _FROM_DEPLOYMENT,
+    "cancelDeployment": _FROM_DEPLOYMENT,
+    "syncDeploy": [("syncDeploy", {}, {"deployment_id": "$response.body#/id"})],
+    "syncBuild": [("syncBuild", {}, {"release_cut_id": "$response.body#/build_id"})],
+    "reportBuild": _FROM_RELEASE,
     "listRunningPeriods": [
         ("getDeployment", _ENVIRONMENT | {"deployment_id": "$response.body#/0/deployment_id"}, {}),
         *_plain(_PROJECT | {"commit": "$response.body#/0/commit"}, "getExposure"),

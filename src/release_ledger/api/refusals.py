@@ -23,6 +23,12 @@ class _UnsupportedMediaType(Refusal):
     status, code = 415, "unsupported_media_type"
 
 
+class _NotFound(Refusal):
+    """Not Found"""
+
+    status, code = 404, "not_found"
+
+
 _REQUEST: Final = (errors.InvalidRequest,)
 _IN_PROJECT: Final = (*_REQUEST, errors.ProjectNotFound)
 _IN_ENVIRONMENT: Final = (*_IN_PROJECT, errors.EnvironmentNotFound)
@@ -52,10 +58,15 @@ REFUSALS: Final[dict[str, Refusals]] = {
     "getRelease": (*_USUAL, *_IN_PROJECT, *_DEPLOYMENT),
     "cutRelease": (
         *(*_USUAL, *_IN_PROJECT, *_KEYED, _VERSION),
-        *(errors.InvalidCommit, errors.RepositoryNotFound, errors.ReleaseCandidateExists),
+        *(errors.InvalidCommit, errors.RepositoryNotFound, errors.ReleaseCandidateExists, errors.GithubUnavailable),
     ),
     "listDeployments": (*_USUAL, *_IN_ENVIRONMENT, _VERSION, errors.InvalidStatus),
     "getDeployment": (*_USUAL, *_IN_ENVIRONMENT, errors.DeploymentNotFound),
+    "reportBuild": (*_USUAL, *_IN_PROJECT, *_KEYED, *_DEPLOYMENT),
+    "cancelDeployment": (*_USUAL, *_IN_ENVIRONMENT, *_KEYED, errors.DeploymentNotFound),
+    "syncDeploy": (*_USUAL, *_REQUEST, *_KEYED, errors.DeploymentNotFound),
+    "syncBuild": (*_USUAL, *_REQUEST, *_KEYED, errors.ReleaseNotFound),
+    "githubWebhook": (errors.Unauthorized, errors.LedgerUnavailable, *_REQUEST, *_BODY, _NotFound),
     "createDeployment": (*_USUAL, *_IN_ENVIRONMENT, *_KEYED, *_DEPLOYMENT, *_READY, errors.EnvironmentFrozen),
     "reportStatus": (
         *(*_USUAL, *_IN_ENVIRONMENT, *_KEYED, *_DEPLOYMENT),

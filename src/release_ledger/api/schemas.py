@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import ValidationError, fields, validate, validates_schema
 
+from ..builds import STATUSES
 from ..environment import STUCK_AFTER_S, TIERS
 from ..errors import InvalidRequest
 from ..rollback import STRATEGIES
-from ..versions import is_repo
-from .parsing import Digits, Flag, candidate_version, commit, moment, shortened, status
+from ..versions import is_environment_name, is_repo
+from .parsing import Digits, Flag, Read, candidate_version, commit, moment, shortened, status
+from .workflow_schema import OpenSchema, WorkflowSchema
 
 REASON_LIMIT = 2000
 ERROR_MESSAGE_LIMIT = 10_000
-EXTERNAL_URL_LIMIT = 2000
 STUCK_LIMIT_S = 366 * 24 * 3600
 PAGE_LIMIT = 10**9
+ENVIRONMENT_PATTERN = "^[A-Za-z0-9_-]{1,100}$"
 REPO_PATTERN = "^[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}$"
-# What a workflow of each kind must name.
-WORKFLOW_KEYS: Final = {"github": ("workflow", "ref"), "buildkite": ("organization", "pipeline"), "http": ("url",)}
+RUN_ID_PATTERN: Final = "^[1-9][0-9]{0,19}$"
 
 
 def _repo(text: str) -> None:
@@ -27,36 +29,9 @@ def _repo(text: str) -> None:
         raise ValidationError("Must be org/repo_name.")
 
 
-class OpenSchema(Schema):
-    """A shape that may come with more keys than are known here."""
-
-    class Meta:
-        unknown = EXCLUDE
-
-
-class WorkflowSchema(OpenSchema):
-    """A workflow to trigger: of GitHub Actions, of Buildkite, or a signed HTTP request."""
-
-    kind = fields.String(required=True, validate=validate.OneOf(tuple(WORKFLOW_KEYS)))
-    workflow = fields.String(validate=validate.Length(1, 200))
-    ref = fields.String(validate=validate.Length(1, 250))
-    parameters = fields.Dict(
-        keys=fields.String(validate=validate.Length(1, 100)),
-        values=fields.String(validate=validate.Length(max=1000)),
-        validate=validate.Length(max=50),
-    )
-    organization = fields.String(validate=validate.Length(1, 100))
-    pipeline = fields.String(validate=validate.Length(1, 100))
-    url = fields.Url(schemes={"http", "https"}, require_tld=False, validate=validate.Length(max=2000))
-
-    @validates_schema
-    def complete(self, workflow: dict[str, Any], **_: Any) -> None:
-        """Each kind needs its own keys."""
-        missing = [name for name in WORKFLOW_KEYS.get(workflow.get("kind", ""), ()) if name not in workflow]
-        if missing:
-            raise ValidationError({name: ["Missing data for required field."] for name in missing})
-        if not all(name.isascii() for name in workflow.get("parameters", {})):
-            raise ValidationError({"parameters": ["Names must be ASCII."]})
+def _environment_name(text: str) -> None:
+    if not is_environment_name(text):
+        raise ValidationError("No environment can have this name.")
 
 
 class ProjectSettingsSchema(OpenSchema):
@@ -64,6 +39,14 @@ class ProjectSettingsSchema(OpenSchema):
 
     repo = fields.String(required=True, validate=_repo, metadata={"pattern": REPO_PATTERN})
     build_workflow = fields.Nested(WorkflowSchema, allow_none=True)
+    deploy_after_build = fields.String(
+        allow_none=True,
+        validate=_environment_name,
+        metadata={
+            "pattern": ENVIRONMENT_PATTERN,
+            "description": "The environment that a candidate is deployed to when its build has succeeded.",
+        },
+    )
 
 
 class EnvironmentSettingsSchema(OpenSchema):
@@ -96,6 +79,15 @@ class CutSchema(OpenSchema):
     occurred_at = moment()
 
 
+class BuildReportSchema(OpenSchema):
+    """How a candidate's build stands."""
+
+    status = fields.String(required=True, validate=validate.OneOf(STATUSES))
+    build_url = fields.String()
+    error_message = shortened(ERROR_MESSAGE_LIMIT)
+    occurred_at = moment()
+
+
 class DeploySchema(OpenSchema):
     """A deployment to create."""
 
@@ -114,6 +106,12 @@ class ReportSchema(OpenSchema):
     error_message = shortened(ERROR_MESSAGE_LIMIT)
     external_url = fields.String()
     occurred_at = moment()
+
+
+class CancelSchema(OpenSchema):
+    """Why a deployment is canceled."""
+
+    reason = shortened(REASON_LIMIT)
 
 
 class RollbackSchema(OpenSchema):
@@ -165,3 +163,37 @@ class DeploymentPageSchema(PageSchema):
 
     status = status()
     release_candidate_version = candidate_version()
+
+
+def _run_id(value: object) -> str:
+    """The id of a run, which is a number, also as text."""
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if not re.fullmatch(RUN_ID_PATTERN.strip("^$"), text):
+        raise ValueError
+    return text
+
+
+def run_id() -> Read:
+    """`github.run_id`, as a number or as text."""
+    return Read(_run_id, expected="Must be the number of a run.", required=True)
+
+
+class SyncDeploySchema(OpenSchema):
+    """Which run deploys."""
+
+    deployment_id = fields.String(required=True, validate=validate.Length(1, 100))
+    workflow_run_id = run_id()
+
+
+class SyncBuildSchema(OpenSchema):
+    """Which run builds."""
+
+    release_cut_id = fields.String(required=True, validate=validate.Length(1, 100))
+    workflow_run_id = run_id()
+
+
+class WebhookSchema(OpenSchema):
+    """What GitHub sends; of other events than `workflow_run` nothing is read."""
+
+    workflow_run = fields.Dict()
+    repository = fields.Dict()

@@ -8,7 +8,8 @@ from marshmallow import Schema, fields, validate
 
 from ..deployment import STATUSES
 from ..environment import TIERS
-from .schemas import EnvironmentSettingsSchema, OpenSchema, WorkflowSchema
+from .schemas import EnvironmentSettingsSchema
+from .workflow_schema import OpenSchema, WorkflowSchema
 
 _MOMENT: Final = {"format": "date-time"}
 
@@ -43,6 +44,7 @@ class ProjectSchema(OpenSchema):
     name = text()
     repo = text()
     build_workflow = fields.Nested(WorkflowSchema, allow_none=True, required=True)
+    deploy_after_build = or_null()
     created_at = moment()
 
 
@@ -56,7 +58,11 @@ class CandidateSchema(OpenSchema):
     status = text(validate=validate.OneOf(("pending", "ready", "failed")))
     created_at = moment()
     actor = or_null()
+    build_id = or_null(metadata={"description": "The newest build's: what its workflow is told as `release_cut_id`."})
     build_url = or_null()
+    error_message = or_null()
+    commit_check = or_null(metadata={"description": "`unchecked` or `unknown` where GitHub did not know, else null."})
+    details = fields.Dict()
 
 
 class DeploymentSchema(OpenSchema):
@@ -81,6 +87,35 @@ class DeploymentSchema(OpenSchema):
     actor = or_null()
     recorded_by = text()
     details = fields.Dict()
+
+
+class DeploymentEventSchema(OpenSchema):
+    """An attempt, an answer, a report or a decision."""
+
+    version = fields.Integer(required=True)
+    type = text()
+    at = text(metadata=_MOMENT | {"description": "When it was recorded."})
+    occurred_at = moment_or_null()
+    actor = or_null()
+    recorded_by = text()
+    data = fields.Dict(required=True, metadata={"description": "What it says, by its type."})
+
+
+class DeploymentWithEventsSchema(DeploymentSchema):
+    """A deployment, and what led to how it stands."""
+
+    events = fields.List(
+        fields.Nested(DeploymentEventSchema), required=True, metadata={"description": "The newest 200, oldest first."}
+    )
+    events_total = fields.Integer(required=True)
+
+
+class WebhookAnswerSchema(OpenSchema):
+    """What the run is for, or why nothing was recorded."""
+
+    deployment_id = fields.String()
+    release_cut_id = fields.String()
+    ignored = fields.String()
 
 
 class PeriodSchema(OpenSchema):

@@ -12,6 +12,7 @@ from .refusals import Commands
 from .serve import serve
 from .tokens import token
 from .upgrade import upgrade
+from .worker import worker
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -24,7 +25,7 @@ def main() -> None:
     """
 
 
-for command in (serve, upgrade, token, project, environment, projections, backup):
+for command in (serve, upgrade, worker, token, project, environment, projections, backup):
     main.add_command(command)
 
 __all__ = ["main"]

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+SHOWN: Final = 20  # of differences, of streams that are set aside
 _PIPE_WIDTH: Final = 4000  # into a pipe or a file, no row is ever folded
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
@@ -21,6 +22,11 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON inste
 def print_json(value: Any) -> None:
     """A value as indented JSON."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def say(line: str) -> None:
+    """A line for whoever waits, on standard error."""
+    click.echo(line, err=True)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from ..projection.status import Status, statuses
 from .opening import open_ledger
-from .output import as_json, counted, moment, print_json, print_table, shown
+from .output import SHOWN, as_json, counted, moment, print_json, print_table, shown
 from .rebuild import rebuild
+from .stale import say_what_is_left_out
 from .verify import verify
-
-SHOWN: Final = 20
 
 
 @click.group()
@@ -30,16 +29,18 @@ projections.add_command(rebuild)
 def status(ctx: click.Context, as_json: bool) -> None:
     """Say of each projection whether its live rows can be trusted, and what to do where they cannot.
 
-    Exit status 1 when an installed one is not live. Questions are answered by folding the history then: slower, never
-    wrong.
+    Exit status 1 when an installed one is not live, or cannot be used. Questions are answered by folding the history
+    then: slower, never wrong.
     """
+    is_any_left_out = say_what_is_left_out()
     with open_ledger() as ledger:
         found = statuses(ledger.store)
     if as_json:
         print_json([_as_json(each) for each in found])
     else:
         _print_statuses(found)
-    ctx.exit(0 if all(each.condition.state in ("live", "not installed") for each in found) else 1)
+    are_live = all(each.condition.state in ("live", "not installed") for each in found)
+    ctx.exit(1 if is_any_left_out or not are_live else 0)
 
 
 projections.add_command(verify)

@@ -27,8 +27,9 @@ def create(name: str, repo: str) -> None:
         try:
             known, before = ledger.project(name)
         except ProjectNotFound:
-            known, before = {"build_workflow": None}, 0
-        _, version, _ = ledger.configure_project(name, repo=repo, build_workflow=known["build_workflow"], by=caller())
+            known, before = {}, 0
+        kept = {setting: known.get(setting) for setting in ("build_workflow", "deploy_after_build")}
+        _, version, _ = ledger.configure_project(name, repo=repo, by=caller(), **kept)
     click.echo(f"Project {name} {became(before, version)}.")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,22 +10,20 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
 from ..errors import EnvironmentNotFound
 from ..ledger import Ledger
-from ..projection import environment_stream, installed
+from ..projection import environment_stream
 from ..projection.alone import RebuildRunning, Seat, alone
-from ..projection.crew import Advanced, rebuild_streams, streams_of
+from ..projection.crew import rebuild_streams, streams_of
 from ..projection.rebuild import Rebuilt
+from ..projection.upgrade import forget_strange_faults, make_lost_tables
 from ..store.database import Database
-from ..store.upgrade import upgrade_schema
+from .names import check_names
 from .opening import open_ledger
-from .output import as_json, counted, print_json, shown
+from .output import as_json, counted, print_json, say, shown
+from .progress import progress
 
-LINE_EVERY_S: Final = 5.0
 SQLITE_JOBS: Final = 2  # one folds while the other writes: there is one writer at a time
 EVENTS_A_PROCESS: Final = 20_000  # for fewer, starting a process takes longer than folding
 
@@ -54,6 +51,10 @@ class Summary:
         self.set_aside += [asdict(fault) for fault in rebuilt.faults]
 
     @property
+    def exit_status(self) -> int:
+        return 1 if self.set_aside or self.left else 0
+
+    @property
     def events_a_second(self) -> int:
         return round(self.events / self.seconds) if self.seconds else 0
 
@@ -78,8 +79,10 @@ def rebuild(
     environment waits for the last moment of its rebuild only. Interrupted, what is not rebuilt yet is as it was.
     Exit status 1 when something was set aside or could not be rebuilt.
     """
+    check_names(names)
     with open_ledger() as ledger, _alone(ledger) as seat:
-        upgrade_schema(ledger.store.database, list(installed().values()))  # tables that are gone are made again
+        make_lost_tables(seat, say)
+        forget_strange_faults(ledger.store)
         streams = _chosen(ledger, names, environment)
         jobs = jobs or usual_jobs(ledger.store.database, sum(streams.values()))
         summary = fold_again(seat, streams, jobs)
@@ -87,7 +90,7 @@ def rebuild(
         print_json(asdict(summary) | {"events_a_second": summary.events_a_second})
     else:
         _print(summary)
-    ctx.exit(1 if summary.set_aside or summary.left else 0)
+    ctx.exit(summary.exit_status)
 
 
 @contextmanager
@@ -101,11 +104,6 @@ def _alone(ledger: Ledger) -> Iterator[Seat]:
 
 def _chosen(ledger: Ledger, names: tuple[str, ...], environment: str | None) -> dict[str, int]:
     """The streams to rebuild, with their versions."""
-    unknown = [name for name in names if name not in installed()]
-    if unknown:
-        raise click.BadParameter(
-            f"there is no projection {', '.join(unknown)}; there are {', '.join(installed())}.", param_hint="NAME"
-        )
     streams = streams_of(ledger.store, names)
     if environment is None:
         return streams
@@ -132,7 +130,7 @@ def fold_again(seat: Seat, streams: dict[str, int], jobs: int) -> Summary:
     """Rebuild these streams (with their versions), and show how far it is; on Ctrl-C the rest stays as it was."""
     summary, began = Summary(), time.perf_counter()
     try:
-        with _progress(sum(streams.values())) as advanced:
+        with progress("Rebuilding", sum(streams.values()), "events") as advanced:
             for rebuilt in rebuild_streams(seat, list(streams), jobs, advanced):
                 summary.add(rebuilt)
     except KeyboardInterrupt:
@@ -140,47 +138,6 @@ def fold_again(seat: Seat, streams: dict[str, int], jobs: int) -> Summary:
         raise click.ClickException(f"Interrupted: {done} rebuilt, the rest is as it was.") from None
     summary.seconds = time.perf_counter() - began
     return summary
-
-
-class _Speed(ProgressColumn):
-    """Events a second, once there are any."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.finished_speed or task.speed or 0:,.0f} events/s")
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Advanced]:
-    """What is told of events folded: a bar on a terminal, else a line now and then, both on standard error."""
-    if not sys.stderr.isatty():
-        yield _lines(total)
-        return
-    columns = (
-        TextColumn("Rebuilding"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} events"),
-        _Speed(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, transient=True, console=Console(stderr=True)) as bar:
-        task = bar.add_task("events", total=total)
-        yield lambda events: bar.advance(task, events)
-
-
-def _lines(total: int) -> Advanced:
-    began = said = time.monotonic()
-    done = 0
-
-    def advanced(events: int) -> None:
-        nonlocal done, said
-        done += events
-        now = time.monotonic()
-        if now - said > LINE_EVERY_S:
-            said, speed = now, done / (now - began)
-            left = max(0, total - done) / speed if speed else 0
-            click.echo(f"{done:,} of {total:,} events, {speed:,.0f} events/s, {left:.0f} s left", err=True)
-
-    return advanced
 
 
 def print_left(summary: Summary) -> None:

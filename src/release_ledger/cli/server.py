@@ -20,11 +20,13 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
+import structlog
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from prometheus_client import values
 
+from .. import projection
 from ..errors import ConfigurationError
 from . import limits
 from .supervision import SupervisedServer
@@ -107,7 +109,7 @@ def load_app(number: int, tell: Connection) -> Front:
     to its parent, which then tells it to stop.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     # Counts are kept by number, not by process: the next one goes on counting where one that died left off.
     values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call] # it has no types
     from ..api import create_app
@@ -118,6 +120,8 @@ def load_app(number: int, tell: Connection) -> Front:
         asyncio.get_running_loop().call_later(WELL_AFTER_S, tell.send_bytes, pid)
 
     app = create_app()
+    for left_out in projection.left_out():
+        structlog.get_logger("release_ledger.cli").warning("projection left out", **left_out._asdict())
     gc.collect()
     gc.freeze()  # what is there now stays: it is not gone through again at each collection
 
@@ -180,7 +184,8 @@ def _announce(address: str, port: int, ended: threading.Event) -> None:
         return
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """End this process when its parent has ended, however that did."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -1,12 +1,20 @@
-"""Saying which projections are not live, where somebody starts to rely on them."""
+"""Saying which projections are not live, or left out, where somebody starts to rely on them."""
 
 from __future__ import annotations
 
 import click
 
 from ..projection.condition import conditions, not_live
+from ..projection.installed import left_out
 from ..store import Store
-from .output import counted
+from .output import counted, say, shown
+
+
+def say_what_is_left_out() -> bool:
+    """Name, on standard error, what is installed and cannot be used; whether there is such a thing."""
+    for entry, reason in left_out():
+        say(f"The projection {shown(entry)} is left out: {shown(reason)}.")
+    return bool(left_out())
 
 
 def say_what_is_stale(store: Store) -> None:

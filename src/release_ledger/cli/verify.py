@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import track
 
 from ..projection import Difference, installed, mend
-from ..projection.alone import is_running
+from ..projection.alone import RebuildRunning, alone
+from ..projection.upgrade import make_lost_tables
 from ..projection.verify import Found, verifiable, verify_stream
 from ..store import Store
-from ..store.upgrade import upgrade_schema
+from .names import check_names
 from .opening import open_ledger
-from .output import as_json, counted, print_json, print_table, shown
-
-SHOWN: Final = 20
+from .output import SHOWN, as_json, counted, print_json, print_table, say, shown
+from .progress import progress
 
 
 @dataclass
@@ -44,13 +41,10 @@ def verify(ctx: click.Context, names: tuple[str, ...], repair: bool, as_json: bo
     """Fold the history again and compare it with the live rows, of all projections or of those named.
 
     Names the first 20 differences: project, environment, projection, key, column, the live value and the folded one.
-    Exit status 1 when there is one; with --repair, when one is left afterwards. Writes may go on meanwhile.
+    Exit status 1 when there is one; with --repair, when one is left afterwards. Writes may go on meanwhile. A history
+    with an event of a newer release is named and not compared.
     """
-    unknown = [name for name in names if name not in installed()]
-    if unknown:
-        raise click.BadParameter(
-            f"there is no projection {', '.join(unknown)}; there are {', '.join(installed())}.", param_hint="NAME"
-        )
+    check_names(names)
     with open_ledger() as ledger:
         if repair:
             _make_tables(ledger.store)
@@ -66,10 +60,12 @@ def verify(ctx: click.Context, names: tuple[str, ...], repair: bool, as_json: bo
 
 
 def _make_tables(store: Store) -> None:
-    """Tables that are gone, or of other columns, are made again; then every history that they hold differs."""
-    if is_running(store):
-        raise click.ClickException("A rebuild of this ledger is under way.")
-    upgrade_schema(store.database, list(installed().values()))
+    """Tables that are gone or damaged are made again; then every history that they hold differs."""
+    try:
+        with alone(store.database, wait=False) as seat:
+            make_lost_tables(seat, say)
+    except RebuildRunning:
+        raise click.ClickException("A rebuild of this ledger is under way.") from None
 
 
 def _compared(store: Store, streams: Sequence[str], names: Sequence[str]) -> Compared:
@@ -90,11 +86,12 @@ def _repaired(store: Store, streams: Sequence[str], names: Sequence[str]) -> Com
     return _compared(store, streams, names)
 
 
-def _with_progress(streams: Sequence[str], doing: str) -> Iterable[str]:
-    """The streams, with a bar on standard error while that is a terminal."""
-    if not sys.stderr.isatty():
-        return streams
-    return track(streams, doing, console=Console(stderr=True), transient=True)
+def _with_progress(streams: Sequence[str], doing: str) -> Iterator[str]:
+    """The streams, and how far it is with them."""
+    with progress(doing, len(streams), "streams") as advanced:
+        for stream in streams:
+            yield stream
+            advanced(1)
 
 
 def _as_json(compared: Compared, after: Compared | None) -> dict[str, Any]:
@@ -109,6 +106,7 @@ def _found(compared: Compared) -> dict[str, Any]:
         "differences": compared.differences,
         "projections": dict(sorted(compared.found.counts.items())),
         "first": [_described(each) for each in compared.found.first],
+        "newer": compared.found.newer,
     }
 
 
@@ -130,6 +128,8 @@ def _place(stream: str) -> tuple[str | None, str | None]:
 
 def _print(compared: Compared, projections: int) -> None:
     _print_first(compared)
+    for stream in compared.found.newer:
+        click.echo(f"{shown(stream)} is of a newer release, and was not compared.")
     where = f"{counted(compared.streams, 'stream')}, {counted(projections, 'projection')}"
     if not compared.differences:
         click.echo(f"No differences in {where}")
@@ -149,9 +149,14 @@ def _print_repaired(compared: Compared, after: Compared) -> None:
         click.echo("No differences are left.")
 
 
+def _told_apart(live: Any, folded: Any) -> tuple[Any, Any]:
+    """Both values; as Python writes them where they would look the same (6 and the text 6)."""
+    return (repr(live), repr(folded)) if shown(live) == shown(folded) else (live, folded)
+
+
 def _print_first(compared: Compared) -> None:
     rows = [
-        (*_place(each.stream), each.projection, each.key, each.column, each.live, each.folded)
+        (*_place(each.stream), each.projection, each.key, each.column, *_told_apart(each.live, each.folded))
         for each in compared.found.first
     ]
     if not rows:

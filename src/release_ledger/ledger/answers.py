@@ -8,8 +8,15 @@ from typing import Any
 
 from ..deployment import TERMINAL
 from ..environment import Environment, Freeze
-from ..events import DeploymentReported, DeploymentRequested, Event, ReleaseCandidateCut
-from ..project import Project
+from ..events import (
+    BuildReported,
+    BuildRequested,
+    DeploymentReported,
+    DeploymentRequested,
+    Event,
+    ReleaseCandidateCut,
+)
+from ..project import Project, candidate_of
 from ..rollback import Choice
 
 Answer = dict[str, Any]
@@ -29,7 +36,18 @@ _DEPLOYMENT = (
     "reason",
     "recorded_by",
 )
-_CANDIDATE = ("release_candidate_version", "release_version", "commit", "repo", "status", "created_at", "build_url")
+_CANDIDATE = (
+    "release_candidate_version",
+    "release_version",
+    "commit",
+    "repo",
+    "status",
+    "created_at",
+    "build_id",
+    "build_url",
+    "error_message",
+    "commit_check",
+)
 
 
 def deployment(row: Mapping[str, Any], environment_name: str, email: str | None) -> Answer:
@@ -62,9 +80,17 @@ def deployment_in(events: Iterable[Event], known: Mapping[str, Any] | None) -> M
     return row
 
 
-def candidate_in(event: ReleaseCandidateCut) -> Mapping[str, Any]:
+def candidate_in(events: Iterable[Event], known: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """The same of a candidate."""
-    return {name: getattr(event, name, None) for name in _CANDIDATE} | {"created_at": event.happened_at}
+    row: dict[str, Any] = dict(known or {})
+    for event in events:
+        if isinstance(event, ReleaseCandidateCut):
+            row = dict(candidate_of(event))
+        elif isinstance(event, BuildRequested):
+            row |= {"status": "pending", "build_id": event.build_id, "build_url": None, "error_message": None}
+        elif isinstance(event, BuildReported):
+            row |= {"status": event.outcome, "build_url": event.build_url or row["build_url"]}
+    return row
 
 
 def candidate(row: Mapping[str, Any], email: str | None) -> Answer:
@@ -78,6 +104,7 @@ def project(state: Project) -> Answer:
         "name": state.project_name,
         "repo": state.repo,
         "build_workflow": state.build_workflow,
+        "deploy_after_build": state.deploy_after_build,
         "created_at": state.created_at,
     }
 
@@ -160,7 +187,7 @@ def rollback_preview(choice: Choice, state: Environment, now: str) -> Answer:
         "target": target["release_candidate_version"] if target else None,
         "strategy": choice.strategy,
         "explanation": choice.explanation,
-        "would_cancel": [ref.id for ref in state.unfinished] if target else [],
+        "would_cancel": [ref.id for ref in state.unfinished if not ref.canceling] if target else [],
         "frozen": state.freeze_at(now) is not None,
         "considered": [asdict(considered) for considered in choice.considered],
     }

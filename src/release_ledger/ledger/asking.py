@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from functools import cache
-from typing import Any, TypeVar
+from operator import itemgetter
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, and_, bindparam, literal, select
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, literal, literal_column, select
 from sqlalchemy.sql.elements import Label
 from sqlalchemy.sql.selectable import FromClause
 
-from ..projection import ACCESS, FoldedSource, fold_streams, listed
+from ..projection import ACCESS, FoldedSource, fold_streams, installed, listed
 from ..projection.folded import not_answerable
 from ..store import Head, ReadModelBroken, Row, Source, Store
 from ..store.schema import STREAMS, mark_of
+from ..store.seal import SEAL, is_sealed
 
 T = TypeVar("T")
 HEAD_COLUMNS = ("version", "digest", "recorded_at", "generation", "folded")
@@ -46,7 +48,7 @@ def ask(store: Store, streams: Iterable[str], question: Callable[[Source], T]) -
 def require(source: Source, head: Head, *names: str) -> None:
     """Raise `NotLive` unless the source answers for these projections on the head's stream."""
     for name in names:
-        if head.version and not _answers(source, head, name):
+        if head.version and not answers_for(source, head, name):
             raise NotLive(head.stream, name)
 
 
@@ -55,6 +57,14 @@ def require_row(source: Source, head: Head, name: str, row: object) -> None:
     require(source, head, name)
     if head.version and row is None and not isinstance(source, FoldedSource):
         raise NotLive(head.stream, name)
+
+
+def state_in(source: Source, head: Head, row: Row, name: str, prefix: str) -> Any:
+    """The state of a stream from the one row that it must have; None for a stream that is not there."""
+    require(source, head, name)
+    found = picked(row, prefix)
+    require_row(source, head, name, found["state"])
+    return installed()[name].load(found) if found["state"] is not None else None
 
 
 def require_newest(source: Source, head: Head, running: int | None, newest: Row | None) -> None:
@@ -76,7 +86,8 @@ def require_page(head: Head, name: str, rows: int, total: int, page: int, per_pa
         raise NotLive(head.stream, name)
 
 
-def _answers(source: Source, head: Head, name: str) -> bool:
+def answers_for(source: Source, head: Head, name: str) -> bool:
+    """Whether the rows of this projection and stream are all there."""
     if isinstance(source, FoldedSource):
         return name not in source.failed.get(head.stream, {name})
     return listed(head.folded, name)
@@ -87,20 +98,57 @@ def anchor() -> FromClause:
     return select(literal(1).label("one")).subquery("anchor")
 
 
-def labelled(table: FromClause, prefix: str, *names: str) -> list[Label[object]]:
-    """Columns of a table under a prefix, to be picked out of a joined row again."""
-    return [table.c[name].label(f"{prefix}_{name}") for name in names or table.c.keys()]
+def whole(table: FromClause) -> list[ColumnElement[Any]]:
+    """What has to be read of a read model's row so that its seal can be compared: all of it."""
+    own = [column for column in table.c if column.name not in ("stream", "generation", SEAL)]
+    return [table.c.stream, *own, table.c[SEAL]]
+
+
+def labelled(table: FromClause, prefix: str, *names: str) -> list[Label[Any]]:
+    """Columns of a table under a prefix, to be picked out of a joined row again; of a read model whole rows."""
+    columns = whole(table) if SEAL in table.c else [table.c[name] for name in names or table.c.keys()]
+    return [column.label(f"{prefix}_{column.name}") for column in columns]
+
+
+def once(labels: Iterable[Label[Any]], of: ColumnElement[Any], *per: ColumnElement[Any]) -> list[Label[Any]]:
+    """The same, and in all but the first row (of each `per`) null: what each row has to be joined to, is read once."""
+    first = func.row_number().over(partition_by=per or None, order_by=of.desc()) == literal_column("1")
+    return [case((first, label.element)).label(label.name) for label in labels]
 
 
 def picked(row: Row, prefix: str) -> Row:
-    """The columns that `labelled` put under this prefix."""
-    return {name: row[label] for label, name in _picks(tuple(row), prefix)}
+    """The columns that `labelled` put under this prefix.
+
+    Raises `NotLive` for a read model's row that is not as it was written: nothing is decided or answered by it.
+    """
+    picks = _picks(tuple(row), prefix)
+    values = picks.values(row)
+    if picks.seal is not None:
+        stream, seal = row[picks.stream], row[picks.seal]
+        if (seal is not None or stream is not None) and not is_sealed(stream, values, seal):
+            raise NotLive(stream, prefix)
+    return dict(zip(picks.names, values, strict=True))
+
+
+class _Picks(NamedTuple):
+    """What to pick under a prefix: the names, how to get the values, and where stream and seal of the row are."""
+
+    names: tuple[str, ...]
+    values: Callable[[Row], tuple[Any, ...]]
+    stream: str
+    seal: str | None
 
 
 @cache
-def _picks(labels: tuple[str, ...], prefix: str) -> list[tuple[str, str]]:
-    start = len(prefix) + 1
-    return [(label, label[start:]) for label in labels if label.startswith(f"{prefix}_")]
+def _picks(labels: tuple[str, ...], prefix: str) -> _Picks:
+    found = {label[len(prefix) + 1 :]: label for label in labels if label.startswith(f"{prefix}_")}
+    seal = found.pop(SEAL, None)
+    stream = found.pop("stream", "") if seal is not None else ""
+    return _Picks(tuple(found), _getter(tuple(found.values())), stream, seal)
+
+
+def _getter(labels: tuple[str, ...]) -> Callable[[Row], tuple[Any, ...]]:
+    return itemgetter(*labels) if len(labels) > 1 else lambda row: tuple(row[label] for label in labels)
 
 
 def here(table: FromClause, stream: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -92,7 +92,7 @@ class EnvironmentCommands(EnvironmentQuestions):
 
         def decided(view: View, now: str) -> Iterable[Event]:
             state = view.found_environment()
-            return decide.request_deployment(state, view.found_candidate(), command, now)
+            return decide.request_deployment(state, view.found_project(), view.found_candidate(), command, now)
 
         return self._on_deployment(
             by, project_name, environment_name, decided, version=release_candidate_version, occurred_at=occurred_at
@@ -109,6 +109,7 @@ class EnvironmentCommands(EnvironmentQuestions):
         error_message: str | None = None,
         external_url: str | None = None,
         occurred_at: str | None = None,
+        run_attempt: int | None = None,
         by: Caller,
     ) -> tuple[Answer, int]:
         """Record what CI says of a deployment; the deployment as it is after it. Never refused by a rule."""
@@ -119,20 +120,14 @@ class EnvironmentCommands(EnvironmentQuestions):
             occurred_at=occurred_at,
             error_message=error_message,
             external_url=external_url,
+            run_attempt=run_attempt,
         )
-
-        def decided(view: View, now: str) -> Iterable[Event]:
-            state, candidate, target = view.found_environment(), view.found_candidate(), view.target
-            if id is not None:
-                target = named(target, release_candidate_version)
-            older = view.history(before=target["number"]) if target else ()
-            return reporting.report(state, candidate, target, command, now, older)
 
         return self._on_deployment(
             by,
             project_name,
             environment_name,
-            decided,
+            _reported(command, release_candidate_version),
             version=release_candidate_version,
             of_deployment=True,
             deployment_id=id,
@@ -157,7 +152,8 @@ class EnvironmentCommands(EnvironmentQuestions):
             state = view.found_environment()
             if to is not None:
                 view.found_candidate()
-            return decide.roll_back(state, view.history(), view.success_of(to), command, now)
+            project = view.found_project()
+            return decide.roll_back(state, project, view.history(), view.success_of(to), command, now)
 
         return self._on_deployment(by, project_name, environment_name, decided, version=to or "")
 
@@ -216,6 +212,19 @@ class EnvironmentCommands(EnvironmentQuestions):
         known = person(self.store, person_id) if person_id is not None else None
         shown = {name: value for name, value in details.items() if name != "person_id"}
         return shown | ({"frozen_by": known["email"]} if known else {})
+
+
+def _reported(command: reporting.ReportStatus, version: str) -> Decide:
+    """What a report of this version decides, on what is seen."""
+
+    def decided(view: View, now: str) -> Iterable[Event]:
+        state, candidate, target = view.found_environment(), view.found_candidate(), view.target
+        if command.id is not None:
+            target = named(target, version)
+        older = view.history(before=target["number"]) if target else ()
+        return reporting.report(state, candidate, target, command, now, older)
+
+    return decided
 
 
 def _written(outcome: Outcome, environment_name: str, by: Caller) -> tuple[Answer, int]:

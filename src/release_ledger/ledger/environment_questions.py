@@ -7,13 +7,13 @@ from typing import TypeVar
 
 from .. import decide
 from ..errors import DeploymentNotFound, EnvironmentNotFound
-from ..projection import environment_stream, installed, project_stream
+from ..projection import environment_stream, project_stream
 from ..store import Head, Row, Source
 from ..store.store import as_head, person
 from ..versions import write_moment
 from . import answers, selects
 from .answers import Answer
-from .asking import ask, picked, require, require_page, require_row
+from .asking import ask, picked, require, require_page, require_row, state_in
 from .project_questions import Page, ProjectQuestions
 from .views import environment_view
 
@@ -69,14 +69,14 @@ class EnvironmentQuestions(ProjectQuestions):
             if not rows:
                 return None
             head = as_head(stream, picked(rows[0], "head"))
-            require_row(source, head, "environments", rows[0]["environment_deployments"])
+            state = state_in(source, head, rows[0], "environments", "environment")
             require(source, head, "deployments")
             found = [
                 answers.deployment(picked(row, "deployment"), environment_name, row["actor_email"])
                 for row in rows
                 if row["deployment_number"] is not None
             ]
-            total = rows[0]["environment_deployments"] if status is None and version is None else None
+            total = state.deployments if status is None and version is None else None
             if total is not None:
                 require_page(head, "deployments", len(found), total, page, per_page)
             more = page * per_page < total if total is not None else len(found) > per_page
@@ -88,18 +88,19 @@ class EnvironmentQuestions(ProjectQuestions):
         """One deployment, and its stream's version."""
         stream = environment_stream(project_name, environment_name)
 
-        def question(source: Source) -> tuple[Row, int] | None:
+        def question(source: Source) -> tuple[Answer | None, int] | None:
             rows = source.read(selects.DEPLOYMENT, {"stream": stream, "deployment_id": deployment_id})
             if not rows:
                 return None
             head = as_head(stream, picked(rows[0], "head"))
             require(source, head, "deployments")
-            return rows[0], head.version
+            row, email = picked(rows[0], "deployment"), rows[0]["actor_email"]
+            return answers.deployment(row, environment_name, email) if row["id"] is not None else None, head.version
 
-        row, version = self._of_environment(project_name, ask(self.store, [stream], question))
-        if row["deployment_number"] is None:
+        answer, version = self._of_environment(project_name, ask(self.store, [stream], question))
+        if answer is None:
             raise DeploymentNotFound()
-        return answers.deployment(picked(row, "deployment"), environment_name, row["actor_email"]), version
+        return answer, version
 
     def rollback_preview(
         self, project_name: str, environment_name: str, *, strategy: str | None = None, to: str | None = None
@@ -119,9 +120,8 @@ class EnvironmentQuestions(ProjectQuestions):
         return ask(self.store, streams, question)
 
     def _environment(self, source: Source, head: Head, row: Row) -> Answer:
-        require_row(source, head, "environments", row["environment_state"])
+        state = state_in(source, head, row, "environments", "environment")
         require(source, head, "deployments")
-        state = installed()["environments"].load({"state": row["environment_state"]})
         now = _now()
         found: dict[str, Answer | None] = {}
         for which in ("running", "latest"):
@@ -129,7 +129,7 @@ class EnvironmentQuestions(ProjectQuestions):
             is_lost = row[f"environment_{which}_number"] is not None and of_row["number"] is None
             require_row(source, head, "deployments", None if is_lost else of_row)
             found[which] = (
-                answers.deployment(of_row, state.environment_name, row[f"{which}_actor_email"])
+                answers.deployment(of_row, state.environment_name, row[f"actor_email_of_{which}"])
                 if of_row["number"] is not None
                 else None
             )

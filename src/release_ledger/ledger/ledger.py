@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from ..store import open_store
 from .access_commands import AccessCommands
-from .environment_commands import EnvironmentCommands
-from .project_commands import ProjectCommands
+from .deployment_questions import DeploymentQuestions
 from .remembered import KnownToken
+from .run_reports import RunReports
 from .running_questions import RunningQuestions
 from .trusting import TrustingStore
 
 
-class Ledger(EnvironmentCommands, RunningQuestions, ProjectCommands, AccessCommands):
+class Ledger(RunReports, RunningQuestions, DeploymentQuestions, AccessCommands):
     """All streams together, in one store."""
 
     @classmethod

@@ -6,17 +6,17 @@ import uuid
 
 from sqlalchemy import bindparam, select
 
-from ..projection import ACCESS, own_columns
+from ..projection import ACCESS
 from ..projections.tokens import Tokens
 from ..store import Source, Statement, Store
 from ..store.schema import PEOPLE
 from ..store.store import head_of
-from .asking import here, require
+from .asking import here, labelled, picked, require
 from .views import View
 
 T = Tokens.table
 _BY_EMAIL = Statement(select(PEOPLE.c.person_id).where(PEOPLE.c.email == bindparam("email")))
-_BY_NAME = Statement(select(T).where(*here(T, "stream"), T.c.token_name == bindparam("name")))
+_BY_NAME = Statement(select(*labelled(T, "token")).where(*here(T, "stream"), T.c.token_name == bindparam("name")))
 
 
 def person_of(store: Store, email: str | None) -> tuple[str | None, list[tuple[str, str]]]:
@@ -38,5 +38,5 @@ def token_named(source: Source, token_name: str) -> View:
     require(source, head, "tokens")
     rows = source.read(_BY_NAME, {"stream": ACCESS, "name": token_name})
     for row in rows:
-        view.known["tokens"][(token_name,)] = {name: row[name] for name in own_columns(T)}
+        view.known["tokens"][(token_name,)] = picked(row, "token")
     return view

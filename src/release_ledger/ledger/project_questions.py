@@ -8,12 +8,12 @@ from typing import cast
 
 from ..access import Token
 from ..errors import ProjectNotFound, ReleaseNotFound
-from ..projection import ACCESS, installed, project_stream
+from ..projection import ACCESS, project_stream
 from ..store import Row, Source, Statement, Store
 from ..store.store import as_head, stream_names
 from . import answers, selects
 from .answers import Answer
-from .asking import ask, picked, require, require_page, require_row
+from .asking import ask, picked, require, require_page, state_in
 from .remembered import KnownToken, Remembered
 from .views import project_view
 
@@ -40,8 +40,7 @@ class ProjectQuestions:
 
         def listed(source: Source, row: Row) -> Answer | None:
             head = as_head(row["head_stream"], picked(row, "head"))
-            require_row(source, head, "projects", row["project_state"])
-            found = answers.project(installed()["projects"].load({"state": row["project_state"]}))
+            found = answers.project(state_in(source, head, row, "projects", "of_project"))
             return found if wanted is None or found["name"] in wanted else None
 
         return self._over_streams("project/", selects.PROJECTS, listed)
@@ -61,14 +60,14 @@ class ProjectQuestions:
             if not rows:
                 return None
             head = as_head(stream, picked(rows[0], "head"))
-            require_row(source, head, "projects", rows[0]["project_candidates"])
+            project = state_in(source, head, rows[0], "projects", "of_project")
             require(source, head, "release_candidates")
             found = [
                 answers.candidate(picked(row, "candidate"), row["cutter_email"])
                 for row in rows
                 if row["candidate_number"] is not None
             ]
-            total = rows[0]["project_candidates"]
+            total = project.candidates
             require_page(head, "release_candidates", len(found), total, page, per_page)
             return Page(items=found, version=head.version, more=page * per_page < total, total=total)
 
@@ -95,12 +94,13 @@ class ProjectQuestions:
             if not rows:
                 return None
             require(source, as_head(ACCESS, picked(rows[0], "head")), "tokens")
-            return rows[0] if rows[0]["token_token_name"] is not None else None
+            found = rows[0] | {"token": picked(rows[0], "token")}
+            return found if found["token"]["token_name"] is not None else None
 
         row = ask(self.store, [ACCESS], question)
         if row is None:
             return None
-        known = KnownToken(cast(Token, picked(row, "token")), row["owner_email"], row["access_mark"])
+        known = KnownToken(cast(Token, row["token"]), row["owner_email"], row["access_mark"])
         self.remembered.note_token(known)
         return known
 
@@ -111,13 +111,13 @@ class ProjectQuestions:
             rows = source.read(selects.TOKENS, {})
             if rows:
                 require(source, as_head(ACCESS, picked(rows[0], "head")), "tokens")
-            return [row for row in rows if row["token_token_name"] is not None]
+            found = [picked(row, "token") | {"email": row["owner_email"]} for row in rows]
+            return [token for token in found if token["token_name"] is not None]
 
         hidden = ("token_sha256", "owner_person_id")
         return [
-            {name: value for name, value in picked(row, "token").items() if name not in hidden}
-            | {"email": row["owner_email"]}
-            for row in ask(self.store, [ACCESS], question)
+            {name: value for name, value in token.items() if name not in hidden}
+            for token in ask(self.store, [ACCESS], question)
         ]
 
     def _over_streams(

@@ -148,11 +148,12 @@ def _record(
     others: Sequence[tuple[str, str]] = (),
 ) -> Outcome:
     events = _stamped(command, view, decided, now)
+    entries = [encode(event) for event in events]  # before any fold, which is perhaps somebody else's code, has them
     folded = fold_live(view.head, events, view.known, store)
     outcome = Outcome(view=view, events=events, rows=folded.rows)
     append = Append(
         head=view.head,
-        events=chained(view.head, [encode(event) for event in events], now),
+        events=chained(view.head, entries, now),
         folded=folded.folded,
         changes=folded.changes,
         faults=folded.faults,

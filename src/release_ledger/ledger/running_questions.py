@@ -7,13 +7,13 @@ from itertools import groupby
 from typing import Final
 
 from ..environment import Environment
-from ..projection import environment_stream, installed
+from ..projection import environment_stream
 from ..store import Head, Row, Source
 from ..store.store import as_head, stream_names
 from ..versions import write_moment
 from . import answers, running_selects
 from .answers import Answer
-from .asking import ask, picked, require, require_newest, require_page, require_row
+from .asking import NotLive, ask, picked, require, require_newest, require_page, require_row, state_in
 from .environment_questions import EnvironmentQuestions
 from .project_questions import Lazily, Page
 
@@ -49,16 +49,15 @@ class RunningQuestions(EnvironmentQuestions):
             if not rows:
                 return None
             head = as_head(stream, picked(rows[0], "head"))
-            _require_newest(source, head, rows[0])
+            _state(source, head, rows[0])
             found = [row for row in rows if row["period_number"] is not None]
-            require_page(head, "running_periods", len(found), max(0, (rows[0]["upto"] or 0) - skipped), 1, per_page + 1)
+            require_page(head, "running_periods", len(found), max(0, _last(head, rows[0]) - skipped), 1, per_page + 1)
             shown = [
-                row
-                for row in found
+                period
+                for row, period in [(row, _period(source, head, row)) for row in found]
                 if begins is None or row["period_reported_from"] >= begins or _end(row, now) > begins
             ]
-            items = [_period(source, head, row) for row in shown[:per_page]]
-            return Page(items=items, version=head.version, more=len(shown) > per_page)
+            return Page(items=shown[:per_page], version=head.version, more=len(shown) > per_page)
 
         return self._of_environment(project_name, ask(self.store, [stream], question))
 
@@ -86,8 +85,7 @@ class RunningQuestions(EnvironmentQuestions):
 def _in_environment(source: Source, stream: str, rows: list[Row], now: str) -> Answer | None:
     """An environment in which the commit has run, with its periods; None where it has not."""
     head = as_head(stream, picked(rows[0], "head"))
-    _require_newest(source, head, rows[0])
-    state: Environment = installed()["environments"].load({"state": rows[0]["environment_state"]})
+    state = _state(source, head, rows[0])
     found = [row for row in rows if row["period_number"] is not None]
     if not found:
         return None
@@ -97,18 +95,30 @@ def _in_environment(source: Source, stream: str, rows: list[Row], now: str) -> A
     return answers.exposed(state, periods, running=found[0]["period_recorded_to"] is None, seconds=seconds)
 
 
-def _require_newest(source: Source, head: Head, row: Row) -> None:
-    require_row(source, head, "environments", row["environment_state"])
+def _state(source: Source, head: Head, row: Row) -> Environment:
+    """The environment; its newest period is that of the deployment that runs."""
+    state: Environment = state_in(source, head, row, "environments", "environment")
     require(source, head, *_NEEDED)
     newest = picked(row, "newest")
-    running = row["environment_running_number"]
+    running = state.running.number if state.running else None
     require_newest(source, head, running, newest if newest["number"] is not None else None)
+    return state
+
+
+def _last(head: Head, row: Row) -> int:
+    """The number of the last period that begins in time; the next one does not, or it was lost, or looked over."""
+    last = picked(row, "begun")["number"] or 0
+    newest = row["newest_number"] or 0
+    if last < newest and picked(row, "next")["number"] is None:
+        raise NotLive(head.stream, "running_periods")
+    return int(last)
 
 
 def _period(source: Source, head: Head, row: Row) -> Answer:
-    require_row(source, head, "deployments", row["deployment_status"])
-    corrected = bool(row["period_taken_back"]) or row["deployment_status"] != "success"
-    return answers.period(picked(row, "period"), row["release_version"], row["actor_email"], corrected=corrected)
+    deployment, period = picked(row, "deployment"), picked(row, "period")
+    require_row(source, head, "deployments", deployment["status"])
+    corrected = bool(period["taken_back"]) or deployment["status"] != "success"
+    return answers.period(period, deployment["release_version"], row["actor_email"], corrected=corrected)
 
 
 def _end(row: Row, now: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Select, and_, bindparam, select, true
 from sqlalchemy.sql.selectable import FromClause
 
-from ..projection import ACCESS, own_columns
+from ..projection import ACCESS
 from ..projections.deployments import Deployments
 from ..projections.environments import Environments
 from ..projections.projects import Projects
@@ -15,7 +15,7 @@ from ..projections.release_candidates import ReleaseCandidates
 from ..projections.tokens import Tokens
 from ..store import Params, Statement
 from ..store.schema import PEOPLE, STREAMS
-from .asking import ACCESS_MARK, HEAD_COLUMNS, belongs, here, labelled
+from .asking import ACCESS_MARK, HEAD_COLUMNS, belongs, here, labelled, once, whole
 
 D, C, T = Deployments.table, ReleaseCandidates.table, Tokens.table
 E, P = Environments.table, Projects.table
@@ -26,7 +26,7 @@ _OF_STREAM = HEAD.c.stream == bindparam("stream")
 _BETWEEN = and_(HEAD.c.stream >= bindparam("first"), HEAD.c.stream < bindparam("beyond"))
 
 PROJECTS = Statement(
-    select(*HEAD_LABELS, P.c.state.label("project_state"))
+    select(*HEAD_LABELS, *labelled(P, "of_project"))
     .select_from(HEAD.outerjoin(P, belongs(P, HEAD)))
     .where(_BETWEEN)
     .order_by(HEAD.c.stream)
@@ -35,7 +35,7 @@ PROJECTS = Statement(
 
 def _environments() -> Select[Any]:
     parts = HEAD.outerjoin(E, belongs(E, HEAD))
-    columns = [*HEAD_LABELS, *labelled(E, "environment", "state", "running_number", "latest_number")]
+    columns = [*HEAD_LABELS, *labelled(E, "environment")]
     for which in ("running", "latest"):
         deployment, actor = D.alias(which), PEOPLE.alias(f"{which}_actor")
         parts = parts.outerjoin(
@@ -46,14 +46,13 @@ def _environments() -> Select[Any]:
                 deployment.c.number == E.c[f"{which}_number"],
             ),
         ).outerjoin(actor, actor.c.person_id == deployment.c.person_id)
-        columns += [*labelled(deployment, which, *own_columns(D)), actor.c.email.label(f"{which}_actor_email")]
+        columns += [*labelled(deployment, which), actor.c.email.label(f"actor_email_of_{which}")]
     return select(*columns).select_from(parts)
 
 
 ENVIRONMENT = Statement(_environments().where(_OF_STREAM))
 ENVIRONMENTS = Statement(_environments().where(_BETWEEN).order_by(HEAD.c.stream))
 
-_OWN = [D.c[name] for name in own_columns(D)]
 _IN_ENVIRONMENT = here(D, "stream")
 
 
@@ -64,7 +63,7 @@ def _with_deployments(rows: Select[Any]) -> Select[Any]:
     return (
         select(
             *HEAD_LABELS,
-            E.c.deployments.label("environment_deployments"),
+            *once(labelled(E, "environment"), of.c.number),
             *labelled(of, "deployment"),
             _ACTOR.c.email.label("actor_email"),
         )
@@ -75,13 +74,13 @@ def _with_deployments(rows: Select[Any]) -> Select[Any]:
 
 
 DEPLOYMENT = Statement(
-    _with_deployments(select(*_OWN).where(*_IN_ENVIRONMENT, D.c.id == bindparam("deployment_id")).limit(1))
+    _with_deployments(select(*whole(D)).where(*_IN_ENVIRONMENT, D.c.id == bindparam("deployment_id")).limit(1))
 )
 
 
 def _filtered(*names: str) -> Statement:
     filters = (D.c[name] == bindparam(name) for name in names)
-    page = select(*_OWN).where(*_IN_ENVIRONMENT, *filters).order_by(D.c.number.desc())
+    page = select(*whole(D)).where(*_IN_ENVIRONMENT, *filters).order_by(D.c.number.desc())
     return Statement(_with_deployments(page.limit(bindparam("one_more")).offset(bindparam("skipped"))))
 
 
@@ -90,7 +89,7 @@ def _numbered(table: FromClause, of: FromClause, count: str) -> Select[Any]:
     counted = select(of.c[count]).where(*here(of, "stream")).scalar_subquery()
     last = counted - bindparam("skipped")
     return (
-        select(*(table.c[name] for name in own_columns(table)))
+        select(*whole(table))
         .where(*here(table, "stream"), table.c.number <= last, table.c.number > last - bindparam("per_page"))
         .order_by(table.c.number.desc())
         .limit(bindparam("per_page"))
@@ -122,7 +121,7 @@ _CUT = _numbered(C, P, "candidates").subquery("cut")
 CANDIDATES = Statement(
     select(
         *HEAD_LABELS,
-        P.c.candidates.label("project_candidates"),
+        *once(labelled(P, "of_project"), _CUT.c.number),
         *labelled(_CUT, "candidate"),
         _CUTTER.c.email.label("cutter_email"),
     )
@@ -138,7 +137,7 @@ CANDIDATES = Statement(
 
 def _tokens(condition: Any) -> Select[Any]:
     return (
-        select(*HEAD_LABELS, *labelled(T, "token", *own_columns(T)), _OWNER.c.email.label("owner_email"))
+        select(*HEAD_LABELS, *labelled(T, "token"), _OWNER.c.email.label("owner_email"))
         .select_from(HEAD.outerjoin(T, condition).outerjoin(_OWNER, _OWNER.c.person_id == T.c.owner_person_id))
         .where(HEAD.c.stream == ACCESS)
         .order_by(T.c.token_name)

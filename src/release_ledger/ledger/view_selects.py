@@ -8,7 +8,6 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, s
 from sqlalchemy.sql.elements import Label
 from sqlalchemy.sql.selectable import FromClause
 
-from ..projection import own_columns
 from ..projections.deployments import Deployments
 from ..projections.environments import Environments
 from ..projections.projects import Projects
@@ -16,7 +15,7 @@ from ..projections.release_candidates import ReleaseCandidates
 from ..projections.running_periods import NEWEST, RunningPeriods
 from ..store import Statement
 from ..store.schema import PEOPLE, STREAMS
-from .asking import ACCESS_MARK, HEAD_COLUMNS, anchor, belongs, here, labelled
+from .asking import ACCESS_MARK, HEAD_COLUMNS, anchor, belongs, here, labelled, whole
 from .keeping import KEY_COLUMNS, with_key
 
 HISTORY_PAGE = 50
@@ -39,8 +38,8 @@ def _project_part(start: FromClause) -> FromClause:
 
 _PROJECT_COLUMNS: tuple[Label[Any], ...] = (
     *labelled(_PROJECT_HEAD, "project_head", *HEAD_COLUMNS),
-    P.c.state.label("project_state"),
-    *labelled(C, "candidate", *own_columns(C)),
+    *labelled(P, "of_project"),
+    *labelled(C, "candidate"),
     _CUTTER.c.email.label("cutter_email"),
 )
 PROJECT_VIEW = Statement(
@@ -59,14 +58,14 @@ def _environment_part(start: FromClause) -> FromClause:
 _ENVIRONMENT_COLUMNS: tuple[Label[Any], ...] = (
     ACCESS_MARK,
     *labelled(_HEAD, "head", *HEAD_COLUMNS),
-    E.c.state.label("environment_state"),
-    *labelled(R, "period", *own_columns(R)),
+    *labelled(E, "environment"),
+    *labelled(R, "period"),
 )
 ENVIRONMENT_VIEW = Statement(
     select(
         *_ENVIRONMENT_COLUMNS,
         *labelled(_PROJECT_HEAD, "project_head", *HEAD_COLUMNS),
-        P.c.state.label("project_state"),
+        *labelled(P, "of_project"),
         *KEY_COLUMNS,
     )
     .select_from(
@@ -101,15 +100,14 @@ def _view_with_deployment(deployment: Select[Any]) -> Statement:
     return Statement(select(*columns, *KEY_COLUMNS).select_from(parts).limit(1))
 
 
-_OWN = [D.c[name] for name in own_columns(D)]
 VIEW_BY_ID = _view_with_deployment(
-    select(*_OWN).where(*here(D, "stream"), D.c.id == bindparam("deployment_id")).limit(1)
+    select(*whole(D)).where(*here(D, "stream"), D.c.id == bindparam("deployment_id")).limit(1)
 )
 
 
 def _newest(name: str, *conditions: ColumnElement[bool]) -> Select[Any]:
     of_version = D.c.release_candidate_version == bindparam("version")
-    newest = select(*_OWN).where(*here(D, "stream"), of_version, *conditions).order_by(D.c.number.desc()).limit(1)
+    newest = select(*whole(D)).where(*here(D, "stream"), of_version, *conditions).order_by(D.c.number.desc()).limit(1)
     return select(newest.subquery(name))
 
 
@@ -121,10 +119,13 @@ VIEW_BY_VERSION = _view_with_deployment(select(_EITHER).order_by(_EITHER.c.finis
 # Of the generation that is live by then: after a rebuild, the rows of the one that was seen with the head are gone.
 _HERE = here(D, "of_stream")
 HISTORY = Statement(
-    select(*_OWN).where(*_HERE, D.c.number < bindparam("before")).order_by(D.c.number.desc()).limit(HISTORY_PAGE)
+    select(*labelled(D, "deployment"))
+    .where(*_HERE, D.c.number < bindparam("before"))
+    .order_by(D.c.number.desc())
+    .limit(HISTORY_PAGE)
 )
 SUCCESS_OF = Statement(
-    select(*_OWN)
+    select(*labelled(D, "deployment"))
     .where(*_HERE, D.c.release_candidate_version == bindparam("version"), D.c.status == "success")
     .order_by(D.c.number.desc())
     .limit(1)

@@ -13,11 +13,11 @@ from ..deployment import Deployment
 from ..environment import Environment
 from ..errors import EnvironmentNotFound, PreconditionFailed, ProjectNotFound, ReleaseNotFound
 from ..project import Candidate, Project
-from ..projection import environment_stream, installed, listed, project_stream
+from ..projection import FoldedSource, environment_stream, project_stream
 from ..projections.running_periods import NEWEST
 from ..store import Head, Row, Source
 from ..store.store import as_head
-from .asking import picked, require, require_newest, require_numbers, require_row
+from .asking import NotLive, answers_for, picked, require, require_newest, require_numbers, state_in
 from .keeping import NO_KEY, kept_in
 from .view_selects import (
     CANDIDATE_VIEW,
@@ -82,7 +82,8 @@ class View:
         number = before if before is not None else (self.environment.deployments if self.environment else 0) + 1
         place = {"of_stream": self.head.stream}
         while number > 1:
-            rows = self.source.read(HISTORY, place | {"before": number})
+            read = self.source.read(HISTORY, place | {"before": number})
+            rows = [picked(row, "deployment") for row in read]
             require_numbers(self.head, "deployments", [row["number"] for row in rows], number)
             for row in rows:
                 self.known["deployments"].setdefault((row["number"],), dict(row))
@@ -96,7 +97,7 @@ class View:
         require(self.source, self.head, "deployments")
         place = {"of_stream": self.head.stream, "version": version}
         rows = self.source.read(SUCCESS_OF, place)
-        return cast(Deployment, rows[0]) if rows else None
+        return cast(Deployment, picked(rows[0], "deployment")) if rows else None
 
 
 def project_view(source: Source, project_name: str, version: str = "", key: Mapping[str, Any] = NO_KEY) -> View:
@@ -134,9 +135,7 @@ def environment_view(
     project_head = as_head(projects, picked(row, "project_head"))
     view = View(source=source, head=head, project_head=project_head, access=row["access_mark"], kept=kept_in(row))
     _fill_project(view, row)
-    require_row(source, head, "environments", row["environment_state"])
-    if row["environment_state"] is not None:
-        view.environment = installed()["environments"].load({"state": row["environment_state"]})
+    view.environment = state_in(source, head, row, "environments", "environment")
     view.known = {"environments": {(): view.environment}, "deployments": {}}
     view.known["running_periods"] = {(NEWEST,): _newest_period(view, row)}
     if of_deployment:
@@ -145,25 +144,39 @@ def environment_view(
         if target["number"] is not None:
             view.target, view.target_email = cast(Deployment, target), row["actor_email"]
             view.known["deployments"][(target["number"],)] = dict(target)
+        _require_meant(view, version, deployment_id)
     return view
+
+
+def _require_meant(view: View, version: str, deployment_id: str | None) -> None:
+    """Raise `NotLive` where the state knows of an unfinished deployment that is meant, and another row was found."""
+    meant = [
+        ref.number
+        for ref in (view.environment.unfinished if view.environment else ())
+        if (ref.release_candidate_version == version if deployment_id is None else ref.id == deployment_id)
+    ]
+    if isinstance(view.source, FoldedSource):
+        return
+    if meant and (view.target is None or view.target["number"] != max(meant)):
+        raise NotLive(view.head.stream, "deployments")
 
 
 def _newest_period(view: View, row: Row) -> Row | None:
     """The newest running period, if any: the fold of a report needs it."""
+    if not answers_for(view.source, view.head, "running_periods"):
+        return None
     period = picked(row, "period")
     newest = period if period["number"] is not None else None
     running = view.environment.running if view.environment else None
-    if listed(view.head.folded, "running_periods"):
-        require_newest(view.source, view.head, running.number if running else None, newest)
+    require_newest(view.source, view.head, running.number if running else None, newest)
     return newest
 
 
 def _fill_project(view: View, row: Row) -> None:
     head = view.project_head
-    require_row(view.source, head, "projects", row["project_state"])
-    if row["project_state"] is not None:
-        view.project = installed()["projects"].load({"state": row["project_state"]})
+    view.project = state_in(view.source, head, row, "projects", "of_project")
     if "candidate_number" in row:
         require(view.source, head, "release_candidates")
-        if row["candidate_number"] is not None:
-            view.candidate, view.candidate_email = cast(Candidate, picked(row, "candidate")), row["cutter_email"]
+        candidate = picked(row, "candidate")
+        if candidate["number"] is not None:
+            view.candidate, view.candidate_email = cast(Candidate, candidate), row["cutter_email"]

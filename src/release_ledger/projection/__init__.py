@@ -6,7 +6,7 @@ A read model is one file in `projections/`: a table and a fold. See `projections
 from ..store import canonical
 from ..store.schema import own_columns
 from .folded import FoldedSource, fold_streams
-from .installed import installed, listed, relevant
+from .installed import installed, left_out, listed, relevant
 from .live import fold_live
 from .mend import mend
 from .projection import Projection, Rows, RowValues, on, read_model
@@ -26,6 +26,7 @@ __all__ = [
     "fold_streams",
     "installed",
     "kind_of",
+    "left_out",
     "listed",
     "mend",
     "on",

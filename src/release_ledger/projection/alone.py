@@ -9,13 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from math import inf
 from typing import Any, Final
 
 import psycopg
-from sqlalchemy import text
+from sqlalchemy import Table, text
 
 from ..errors import LedgerUnavailable
 from ..store import Params, Row, Statement, Store
@@ -24,6 +24,7 @@ from ..store.statement import Cursor
 
 _KEY: Final = 0x72656C6D  # of the advisory lock; the next one to that of `upgrade`
 ASK_AGAIN_S: Final = 0.05
+PAUSE_S: Final = 0.003  # whoever waits to write into a SQLite file asks at least every millisecond
 LOOKED_AT_S: Final = 0.2  # somebody may just be looking whether it is held
 _TRY: Final = {False: "SELECT pg_try_advisory_lock({})", True: "SELECT pg_try_advisory_lock_shared({})"}
 _HELD: Final = Statement(
@@ -62,23 +63,46 @@ class Seat:
         statement.execute(self.cursor, self.dialect, params)
         return int(self.cursor.rowcount)
 
+    def made(self, tables: Iterable[Table]) -> tuple[object, ...]:
+        """What tells these tables from others of the same names that somebody made in their place."""
+        if self.database.is_postgresql:
+            names = [table.name.replace('"', '""') for table in tables]
+            self.cursor.execute(
+                "SELECT to_regclass('\"' || name || '\"')::oid FROM unnest($1::text[]) AS name", [names]
+            )
+        else:
+            self.cursor.execute("PRAGMA schema_version")
+        return tuple(self.cursor.fetchall())
+
     @contextmanager
     def transaction(self, *, durable: bool) -> Iterator[Cursor]:
         """One transaction that writes. One that is not durable is on the disk no later than the next durable one is."""
-        if self.database.is_postgresql:
-            self.cursor.execute("BEGIN")
-            if not durable:
-                self.cursor.execute("SET LOCAL synchronous_commit = off")
-        else:
-            self.cursor.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            begin_writing(self.cursor)
+        with nullcontext() if self.database.is_postgresql else self._turn():
+            if self.database.is_postgresql:
+                self.cursor.execute("BEGIN")
+                if not durable:
+                    self.cursor.execute("SET LOCAL synchronous_commit = off")
+            else:
+                self.cursor.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+                begin_writing(self.cursor)
+            try:
+                yield self.cursor
+                self.cursor.execute("COMMIT")
+            except BaseException:
+                with suppress(Exception):
+                    self.cursor.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """SQLite: one process of a rebuild writes at a time, and then none for a moment, in which others may."""
+        self._file = self._file if self._file >= 0 else _lock_file(self.cursor)
+        fcntl.lockf(self._file, fcntl.LOCK_EX)  # of its own kind: the rebuild's lock is a `flock`
         try:
-            yield self.cursor
-            self.cursor.execute("COMMIT")
-        except BaseException:
-            with suppress(Exception):
-                self.cursor.execute("ROLLBACK")
-            raise
+            yield
+            time.sleep(PAUSE_S)
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN)
 
     def take(self, *, shared: bool) -> bool:
         """Take the lock, without waiting: alone, or with others of the same rebuild. Whether it was to be had."""
@@ -113,15 +137,21 @@ class Seat:
 
 
 @contextmanager
-def alone(database: Database, *, wait: bool) -> Iterator[Seat]:
-    """A seat that holds the lock alone; while another rebuild has it, `wait`, or raise `RebuildRunning`."""
+def alone(database: Database, *, wait: bool, waits: Callable[[], object] = lambda: None) -> Iterator[Seat]:
+    """A seat that holds the lock alone; while another rebuild has it, `wait`, or raise `RebuildRunning`.
+
+    `waits` is called when it has to wait.
+    """
     seat = Seat(database)
-    give_up_at = time.monotonic() + (inf if wait else LOOKED_AT_S)
+    look_until = time.monotonic() + LOOKED_AT_S
     try:
         # Asked again and again: a lock that is waited for would keep out the processes of the rebuild that has it.
         while not seat.take(shared=False):
-            if time.monotonic() > give_up_at:
-                raise RebuildRunning
+            if time.monotonic() > look_until:
+                if not wait:
+                    raise RebuildRunning
+                look_until = inf
+                waits()
             time.sleep(ASK_AGAIN_S)
         yield seat
     finally:
@@ -161,7 +191,7 @@ def is_running(store: Store) -> bool:
 
 def _lock_file(cursor: Cursor) -> int:
     try:
-        return os.open(_lock_path(cursor), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        return os.open(_lock_path(cursor), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise LedgerUnavailable() from error
 

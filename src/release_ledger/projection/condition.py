@@ -16,7 +16,7 @@ from sqlalchemy import Table, case, func, select
 from ..store import ReadModelBroken, Source, Statement, Store
 from ..store.schema import PROJECTION_FAULTS, PROJECTIONS, STREAMS
 from .alone import is_running
-from .installed import installed, relevant, tag
+from .installed import installed, listed, relevant
 
 State = Literal["live", "stale", "rebuilding", "set aside", "missing", "not installed"]
 STATES: Final[tuple[State, ...]] = get_args(State)
@@ -115,10 +115,9 @@ def _streams(source: Source) -> tuple[Counter[str], Counter[str]]:
     streams: Counter[str] = Counter()
     complete: Counter[str] = Counter()
     for row in source.read(_HEADS, {}):
-        folded = row["folded"].split()
         for projection in relevant(row["sort"]):
             streams[projection.name] += row["streams"]
-            complete[projection.name] += row["streams"] * (tag(projection) in folded)
+            complete[projection.name] += row["streams"] * listed(row["folded"], projection.name)
     return streams, complete
 
 

@@ -22,11 +22,11 @@ from ..store.schema import IDEMPOTENCY_KEYS, PEOPLE, STREAMS
 from ..store.statement import SQLITE
 from ..store.store import events_after, head_of, person
 from .installed import installed, relevant
-from .live import as_columns
+from .live import RAISED, sealed
 from .projection import Key, Projection, Rows
 
 # By projection: the event that its fold could not take, and why.
-Failed = dict[str, tuple[Event, Exception]]
+Failed = dict[str, tuple[Event, BaseException]]
 
 
 class FoldedSource:
@@ -43,14 +43,17 @@ class FoldedSource:
         return statement.rows(cursor, SQLITE, params)
 
     def add(self, head: Head, folded: Mapping[str, Mapping[Key, Any]], failed: Failed) -> None:
-        """Put a folded stream into the tables."""
+        """Put a folded stream into the tables. A projection whose rows do not fit its table has failed."""
         self.heads[head.stream], self.failed[head.stream] = head, failed
         place = {"stream": head.stream, "generation": head.generation}
         self._insert("streams", [asdict(head)])
         for name, rows in folded.items():
             projection = installed()[name]
-            values = (as_columns(projection, key, row) or {} for key, row in rows.items())
-            self._insert(projection.table.name, [place | row for row in values])
+            try:
+                values = (sealed(projection, head.stream, key, row) or {} for key, row in rows.items())
+                self._insert(projection.table.name, [place | row for row in values])
+            except RAISED as error:
+                failed[name] = (Event(originator_version=head.version, recorded_at=head.recorded_at), error)
 
     def add_person(self, row: Row) -> None:
         self._insert("people", [row])
@@ -91,7 +94,7 @@ def fold_events(projections: Iterable[Projection], events: Iterable[Event]) -> t
             if name not in failed:
                 try:
                     projection.fold(event, rows)
-                except Exception as error:
+                except RAISED as error:
                     failed[name] = (event, error)
     return {name: rows.all() for name, (_, rows) in folds.items() if name not in failed}, failed
 

@@ -1,27 +1,101 @@
-"""Which projections there are: every distribution's entry points of the group `release_ledger.projections`."""
+"""Which projections there are: every distribution's entry points of the group `release_ledger.projections`.
+
+One that does not load, or that would get into the way of others, is left out and said; it stops nothing else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
-from importlib.metadata import entry_points
-from typing import Final
+from importlib.metadata import EntryPoint, entry_points
+from typing import Final, NamedTuple
+
+from sqlalchemy import Table
 
 from ..events import Event
+from ..store.schema import METADATA
 from .projection import Projection
 from .streams import kind_of
 
 GROUP: Final = "release_ledger.projections"
+_PROJECTIONS: Final = "release_ledger.projections."
+OURS: Final = "release-ledger"
+LONGEST_NAME: Final = 63  # of a table or an index on PostgreSQL
+
+# Besides the tables of `METADATA`: what the migrations make.
+_TAKEN: Final = (
+    *("alembic_version", "alembic_version_pkc", "outbox_leases", "outbox_leases_pkey"),
+    *("idempotency_keys_by_age", "people_by_email", "events_position_key"),
+)
+
+
+class LeftOut(NamedTuple):
+    """A projection that is installed and cannot be used: the name of its entry point, and why."""
+
+    entry: str
+    reason: str
+
+
+class _Refused(Exception):
+    """The projection would get into the way of others."""
 
 
 @cache
 def installed() -> Mapping[str, Projection]:
     """The projections of this installation by name, in the order of their names."""
+    return _found()[0]
+
+
+def left_out() -> Sequence[LeftOut]:
+    """What is installed and not among them."""
+    return _found()[1]
+
+
+@cache
+def _found() -> tuple[dict[str, Projection], list[LeftOut]]:
     found: dict[str, Projection] = {}
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        projection: Projection = entry.load()()
-        found[projection.name] = projection
-    return found
+    out: list[LeftOut] = []
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: (not _is_ours(entry), entry.name)):
+        try:
+            projection: Projection = entry.load()()
+            _check(projection, found.values())
+        except (Exception, SystemExit) as error:
+            reason = (
+                str(error) if isinstance(error, _Refused) else f"it does not load ({type(error).__name__}: {error})"
+            )
+            out.append(LeftOut(entry.value, reason))
+        else:
+            found[projection.name] = projection
+    return dict(sorted(found.items())), out
+
+
+def _is_ours(entry: EntryPoint) -> bool:
+    return entry.dist is not None and entry.dist.name.lower().replace("_", "-") == OURS
+
+
+def _check(projection: Projection, others: Iterable[Projection]) -> None:
+    """Raise unless its name and definition can stand in a head, and what it makes in the database is its own."""
+    name = projection.name
+    for what, word in (("name", name), ("definition", projection.definition)):
+        if not word or "=" in word or word.split() != [word]:
+            raise _Refused(f"its {what} {word!r} is empty, or has white space or `=` in it")
+    others = list(others)
+    if name in (other.name for other in others):
+        raise _Refused(f"there is another projection of the name {name}")
+    taken = {each.lower() for table in METADATA.tables.values() for each in _made_by(table)}
+    taken |= {each.lower() for other in others for each in _made_by(other.table)} | {*_TAKEN}
+    for made in _made_by(projection.table):
+        if not made.startswith(name):
+            raise _Refused(f"its table or index {made} does not begin with its name, {name}")
+        if made.lower() in taken:
+            raise _Refused(f"its table or index {made} is the ledger's, or another projection's")
+        if len(made.encode()) > LONGEST_NAME:
+            raise _Refused(f"the name of its table or index {made} is longer than {LONGEST_NAME} bytes")
+
+
+def _made_by(table: Table) -> list[str]:
+    """The names that this table takes in the database."""
+    return [table.name, f"{table.name}_pkey", *(str(index.name) for index in table.indexes)]
 
 
 def relevant(stream: str) -> Sequence[Projection]:
@@ -34,7 +108,9 @@ def _relevant(sort: str, projections: tuple[Projection, ...]) -> Sequence[Projec
     kind = kind_of(sort)
     if kind is Event:
         return ()
-    return tuple(p for p in projections if any(issubclass(event, kind) for event in p.events))
+    found = (p for p in projections if any(issubclass(event, kind) for event in p.events))
+    # Ours first: what a fold of others does to an event, which it must not, ours do not see.
+    return tuple(sorted(found, key=lambda p: not type(p).__module__.startswith(_PROJECTIONS)))
 
 
 def tag(projection: Projection) -> str:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar
 from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text
 
 from ..events import Event
+from ..store.seal import SEAL
 
 Key = tuple[Any, ...]
 RowValues = Mapping[str, Any]
@@ -104,7 +105,7 @@ def on(*events: type[Event]) -> Callable[[F], F]:
 
 
 def read_model(name: str, *columns: Column[Any], key: Iterable[str] = (), indexes: Iterable[Index] = ()) -> Table:
-    """The table of a read model: `stream`, `generation`, then its own columns.
+    """The table of a read model: `stream`, `generation`, then its own columns, then the row's `seal`.
 
     Values are text, integers and null. The key is one that the ledger hands out, never one that CI sends.
     """
@@ -118,5 +119,6 @@ def read_model(name: str, *columns: Column[Any], key: Iterable[str] = (), indexe
         Column("stream", STREAM_NAME, primary_key=True),
         Column("generation", BigInteger, primary_key=True),
         *columns,
+        Column(SEAL, BigInteger, nullable=False),
         *indexes,
     )

@@ -7,49 +7,44 @@ moved and decides again.
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import Final
 
-import psycopg
 from eventsourcing.persistence import MapperDeserialisationError
 from sqlalchemy import bindparam, delete, select, update
 
-from ..errors import LedgerUnavailable
 from ..events import Event
-from ..store import Fault, Head, Statement, failures
+from ..store import Fault, Head, Params, ReadModelBroken, Row, Statement, failures
 from ..store.codec import UnknownTopic, event_of
-from ..store.schema import EVENTS, PROJECTION_FAULTS, STREAMS
+from ..store.schema import PROJECTION_FAULTS, STREAMS
 from ..store.store import head_of
 from ..store.transaction import savepoint, upsert
 from .alone import Seat
 from .installed import relevant, tag
-from .live import fault, loader
+from .live import RAISED, fault, loader
+from .pages import page_after
 from .projection import Projection
 from .staging import Held, Stage, remove
 
 PAGE_EVENTS: Final = 2_000
+PAGE_BYTES: Final = 4_000_000
 HELD_ROWS: Final = 20_000  # of one projection; then a quarter of them is written and forgotten
+HELD_BYTES: Final = 16_000_000  # of one projection, by the events that they were made of
 FEW_EVENTS: Final = 100  # so many may be left to fold while writers wait
 ROUNDS: Final = 50
 TRIES: Final = 5
+PAUSE_S: Final = 1.0  # in which somebody else may give back what was locked
 
-_PAGE = Statement(
-    select(EVENTS.c.version, EVENTS.c.topic, EVENTS.c.state)
-    .where(EVENTS.c.stream == bindparam("stream"), EVENTS.c.version > bindparam("after"))
-    .order_by(EVENTS.c.version)
-    .limit(bindparam("limit"))
-)
 _LOCK = Statement(select(STREAMS.c.stream).where(STREAMS.c.stream == bindparam("of_stream")).with_for_update())
 _GO_LIVE = Statement(
     update(STREAMS)
     .where(STREAMS.c.stream == bindparam("of_stream"), STREAMS.c.generation == bindparam("of_generation"))
     .values(generation=bindparam("generation"), folded=bindparam("folded"))
 )
-_FORGET_FAULT = Statement(
+FORGET_FAULT = Statement(
     delete(PROJECTION_FAULTS).where(
         PROJECTION_FAULTS.c.stream == bindparam("of_stream"), PROJECTION_FAULTS.c.projection == bindparam("name")
     )
@@ -78,19 +73,36 @@ class Moved(Exception):
 def rebuild_stream(seat: Seat, stream: str, advanced: Callable[[int], object] = lambda events: None) -> Rebuilt:
     """Fold a stream anew and make its rows live; `advanced` is told of events folded, and may raise to stop it.
 
-    Nothing is changed unless all of it is done. Raises `LedgerUnavailable`, or what the database has against it.
+    Nothing is changed unless all of it is done. Raises what the database has against it.
     """
+    in_the_way = "it was changed again and again meanwhile"
     for _ in range(TRIES):
-        refold = _Refold(seat, stream, advanced)
         try:
-            return refold.run()
+            with closing(_Refold(seat, stream, advanced)) as refold:
+                return refold.run()
         except Moved:
             continue
         except (UnknownTopic, MapperDeserialisationError) as error:
             return Rebuilt(stream=stream, left=_why_left(error))
-        finally:
-            refold.remove_leftovers()
-    raise LedgerUnavailable(stream=stream)
+        except Exception as error:
+            if not failures.is_of_locks(error):
+                raise
+            in_the_way = f"somebody else had it locked: {error}".splitlines()[0]
+            time.sleep(PAUSE_S)
+    return Rebuilt(stream=stream, left=in_the_way)
+
+
+class _Reading:
+    """Where rows that were written are loaded back from; remembers that it failed: the fold is not to blame then."""
+
+    def __init__(self, seat: Seat) -> None:
+        self._seat, self.failed = seat, False
+
+    def read(self, statement: Statement, params: Params) -> list[Row]:
+        self.failed = True
+        rows = self._seat.read(statement, params)
+        self.failed = False
+        return rows
 
 
 class _Refold:
@@ -102,7 +114,9 @@ class _Refold:
         self._generation = max(time.time_ns() // 1000, self._head.generation + 1)
         self._stage = Stage(seat, stream, self._generation)
         staged = replace(self._head, version=max(1, self._head.version), generation=self._generation)
-        self._folds = {p.name: (p, Held(loader(p, staged, seat))) for p in relevant(stream)}
+        self._reading, projections = _Reading(seat), relevant(stream)
+        self._folds = {p.name: (p, Held(loader(p, staged, self._reading))) for p in projections}
+        self._made = seat.made(p.table for p in projections)
         self._faults: dict[str, Fault] = {}
         self._at = 0
 
@@ -126,38 +140,35 @@ class _Refold:
 
     def _fold_what_is_there(self) -> None:
         """Fold page after page until there is no more; what exceeds the bound is written and forgotten."""
-        while self._fold_page() == PAGE_EVENTS:
+        while self._fold_page():
             for projection, held in self._live():
-                if len(held) > HELD_ROWS:
+                excess = held.excess(HELD_ROWS, HELD_BYTES)
+                if excess:
                     with self._blaming(projection):
-                        changes = held.forget_oldest(len(held) - HELD_ROWS * 3 // 4)
-                        self._stage.write(projection, held.written, changes)
+                        self._stage.write(projection, held.written, held.forget_oldest(excess))
 
-    def _fold_page(self) -> int:
-        """Fold the next events, at most `PAGE_EVENTS`; how many there were."""
-        stream, rows = self._head.stream, self._page()
+    def _fold_page(self) -> bool:
+        """Fold the next events; whether there may be more."""
+        stream = self._head.stream
+        rows, size, is_full = page_after(self._seat, stream, self._at, PAGE_EVENTS, PAGE_BYTES)
         events = [event_of(stream, version, topic, state) for version, topic, state in rows]
         for projection, held in self._live():
             fold = projection.fold
+            held.size += size
             try:
                 for event in events:
                     fold(event, held)
-            except (psycopg.Error, sqlite3.Error) as error:  # of a row that was to be loaded back
+            except ReadModelBroken as error:  # of a row that was to be loaded back
                 raise Moved(stream) from error
-            except Exception as error:
-                self._set_aside(fault(projection, stream, event, error))
+            except RAISED as error:
+                if not self._reading.failed:
+                    self._set_aside(fault(projection, stream, event, error))
+            if self._reading.failed:
+                raise Moved(stream)
         if rows:
             self._at = rows[-1][0]
         self._advanced(len(rows))
-        return len(rows)
-
-    def _page(self) -> list[Any]:
-        """Version, topic and state of the next events."""
-        seat, place = self._seat, {"stream": self._head.stream, "after": self._at, "limit": PAGE_EVENTS}
-        sql, binds, own = _PAGE.compiled(seat.dialect)
-        binary = {"binary": True} if seat.database.is_postgresql else {}
-        seat.cursor.execute(sql, [{**own, **place}[bind] for bind in binds], **binary)
-        return list(seat.cursor.fetchall())
+        return is_full
 
     def _go_live(self) -> Rebuilt:
         """Fold what came last while nobody can write to the stream, and point its head to the new rows."""
@@ -167,9 +178,10 @@ class _Refold:
                 seat.execute(_LOCK, {"of_stream": stream})
             began = time.perf_counter()
             head = head_of(seat, stream)
-            if (head.generation, head.folded) != (self._head.generation, self._head.folded):
+            made = seat.made(p.table for p in relevant(stream))  # in those of before, rows may have been
+            if (head.generation, head.folded, made) != (self._head.generation, self._head.folded, self._made):
                 raise Moved(stream)
-            while self._fold_page() == PAGE_EVENTS:
+            while self._fold_page():
                 pass
             for projection, held in self._live():
                 with self._blaming(projection), savepoint(cursor):
@@ -186,7 +198,7 @@ class _Refold:
         for each in self._faults.values():
             seat.execute(upsert(PROJECTION_FAULTS, seat.dialect.name), asdict(each))
         for projection, _ in self._live():
-            seat.execute(_FORGET_FAULT, place | {"name": projection.name})
+            seat.execute(FORGET_FAULT, place | {"name": projection.name})
         folded = " ".join(tag(projection) for projection, _ in self._live())
         going_live = {"of_generation": self._head.generation, "generation": self._generation, "folded": folded}
         if seat.execute(_GO_LIVE, place | going_live) != 1:
@@ -208,7 +220,7 @@ class _Refold:
         self._faults[fault.projection] = fault
         del self._folds[fault.projection]
 
-    def remove_leftovers(self) -> None:
+    def close(self) -> None:
         """Remove what no head points to: the rows of before, or those of a rebuild that came to nothing."""
         with suppress(Exception):  # nobody reads them, and the next rebuild removes them
             live = head_of(self._seat, self._head.stream)

@@ -16,12 +16,13 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Table, text
 
 from ..store import Statement
+from ..store.schema import own_columns
+from ..store.seal import SEAL, seal
 from .alone import Seat
 from .projection import Key, Projection, Rows
 
 Changes = Sequence[tuple[Key, Any]]
 TURN_S: Final = 0.02  # after so long the next piece waits for another transaction
-PAUSE_S: Final = 0.003  # whoever waits to write into a SQLite file asks at least every millisecond
 PIECE_ROWS: Final = {"postgresql": 5_000, "sqlite": 100}
 REMOVED_ROWS: Final = {"postgresql": 20_000, "sqlite": 200}
 _FILTER_BITS: Final = 1 << 24
@@ -56,6 +57,7 @@ class Held(Rows):
         super().__init__({}, self._written_row)
         self._load_row = load
         self.written = Written()
+        self.size = 0  # of the events folded into what is held: more than the rows of most projections take
 
     def _written_row(self, key: Key) -> Any:
         return self._load_row(key) if key in self.written else None
@@ -69,8 +71,16 @@ class Held(Rows):
     def __len__(self) -> int:
         return len(self._rows)
 
+    def excess(self, rows: int, size: int) -> int:
+        """How many rows to forget, where more than so many or so much is held: a quarter is room for the next ones."""
+        held = len(self._rows)
+        if held <= rows and self.size <= size:
+            return 0
+        return held - min(rows * 3 // 4, held * size * 3 // (4 * max(1, self.size)))
+
     def forget_oldest(self, count: int) -> Changes:
         """Forget so many rows; those of them that are still to be written."""
+        self.size -= self.size * count // max(1, len(self._rows))
         oldest = [(key, self._rows.pop(key)) for key in list(islice(self._rows, count))]
         changes = [(key, row) for key, row in oldest if key in self.changed]
         self.changed.difference_update(key for key, _ in changes)
@@ -87,7 +97,7 @@ class Stage:
     """Where the rows of one stream and generation are put."""
 
     def __init__(self, seat: Seat, stream: str, generation: int) -> None:
-        self._seat, self._place = seat, {"stream": stream, "generation": generation}
+        self._seat, self._stream, self._place = seat, stream, (stream, generation)
         self._kind = seat.dialect.name
         self.rows: Counter[str] = Counter()
 
@@ -106,19 +116,20 @@ class Stage:
                     at += size
                     if durable and not is_last and at + size >= len(changes):
                         break
-            pause(self._seat)
 
     def put(self, cursor: Any, projection: Projection, written: Written, changes: Changes) -> None:
         """Write these rows in the transaction of the cursor."""
-        sql, place, dump = _sql(projection, self._kind), tuple(self._place.values()), projection.dump
-        others, key_columns, made, gone = sql.others, len(projection.key), [], []
+        sql, place, dump = _sql(projection, self._kind), self._place, projection.dump
+        others, ordered, key_columns = sql.others, sql.ordered, len(projection.key)
+        stream, made, gone = self._stream, [], []
         for key, row in changes:
             if len(key) != key_columns:
                 raise ValueError(f"{key!r} is no key of {projection.name}")
             if key in written:
                 gone.append((*place, *key))
             if row is not None:
-                made.append((*place, *key, *others(dump(row))))
+                values = (*key, *others(dump(row)))
+                made.append((*place, *values, seal(stream, ordered(values) if ordered else values)))
                 written.add(key)
         if gone:
             cursor.executemany(sql.delete, gone)
@@ -137,37 +148,37 @@ class Stage:
 
 
 class _Sql(NamedTuple):
-    """How a row is put and removed: its values are stream and generation, the key, and then `others` of the columns."""
+    """How a row is put and removed: its values are stream and generation, the key, `others` of the columns, the seal.
+
+    `ordered` brings key and others into the order of the columns, where they are not in it.
+    """
 
     insert: str
     delete: str
     others: Callable[[Mapping[str, Any]], Sequence[Any]]
+    ordered: Callable[[Sequence[Any]], Sequence[Any]] | None
 
 
 @cache
 def _sql(projection: Projection, kind: str) -> _Sql:
-    key = ("stream", "generation", *projection.key)
-    others = [name for name in projection.table.columns.keys() if name not in key]  # noqa: SIM118 - of no mapping
-    table, columns = _quoted(projection.table.name), ", ".join(map(_quoted, (*key, *others)))
+    key, own = ("stream", "generation", *projection.key), own_columns(projection.table)
+    others = [name for name in own if name not in key]
+    put = (*projection.key, *others)
+    table, columns = _quoted(projection.table.name), ", ".join(map(_quoted, (*key, *others, SEAL)))
     is_it = " AND ".join(f"{_quoted(name)} = {_bind(at, kind)}" for at, name in enumerate(key, 1))
-    values = ", ".join(_bind(at, kind) for at in range(1, len(key) + len(others) + 1))
+    values = ", ".join(_bind(at, kind) for at in range(1, len(key) + len(others) + 2))
     return _Sql(
         f"COPY {table} ({columns}) FROM STDIN"
         if kind == "postgresql"
         else f"INSERT INTO {table} ({columns}) VALUES ({values})",  # noqa: S608 - our own names
         f"DELETE FROM {table} WHERE {is_it}",  # noqa: S608 - our own names
         itemgetter(*others) if len(others) > 1 else lambda row: [row[name] for name in others],
+        itemgetter(*map(put.index, own)) if put != own else None,
     )
 
 
 def _bind(at: int, kind: str) -> str:
     return f"${at}" if kind == "postgresql" else "?"
-
-
-def pause(seat: Seat) -> None:
-    """Let others write, where there is one writer at a time."""
-    if not seat.database.is_postgresql:
-        time.sleep(PAUSE_S)
 
 
 def remove(seat: Seat, table: Table, stream: str, keep: int | None) -> None:
@@ -181,8 +192,6 @@ def remove(seat: Seat, table: Table, stream: str, keep: int | None) -> None:
                 give_up_at = time.monotonic() + TURN_S
                 while more and time.monotonic() < give_up_at:
                     more = seat.execute(statement, place) == REMOVED_ROWS[seat.dialect.name]
-            if more:
-                pause(seat)
 
 
 @cache

@@ -18,10 +18,11 @@ from sqlalchemy import Table, bindparam, select, tuple_
 from ..store import Head, ReadModelBroken, Source, Statement, Store
 from ..store.codec import UnknownTopic
 from ..store.schema import own_columns
+from ..store.seal import SEAL
 from ..store.store import head_of, stream_names
 from .folded import fold_events, stored_events
-from .installed import relevant, tag
-from .live import as_columns
+from .installed import listed, relevant
+from .live import sealed
 from .projection import Key, Projection
 
 ROWS_PER_READ: Final = 2_000
@@ -41,11 +42,15 @@ class Difference:
 
 @dataclass
 class Found:
-    """Differences: all counted, by projection, and the first `keep` of them kept (None: all)."""
+    """Differences: all counted, by projection, and the first `keep` of them kept (None: all).
+
+    `newer` are streams with an event of a newer release: they cannot be compared here.
+    """
 
     keep: int | None = None
     first: list[Difference] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    newer: list[str] = field(default_factory=list)
 
     def add(self, difference: Difference) -> None:
         self.counts[difference.projection] += 1
@@ -54,6 +59,7 @@ class Found:
 
     def merge(self, other: Found) -> None:
         self.counts += other.counts
+        self.newer += other.newer
         self.first += other.first if self.keep is None else other.first[: self.keep - len(self.first)]
 
 
@@ -91,7 +97,9 @@ def _verify(store: Store, stream: str, projections: list[Projection], keep: int 
     except ReadModelBroken as error:
         if len(projections) == 1:
             return _only(keep, _whole(projections[0], stream, f"cannot be read: {error}"))
-    except (UnknownTopic, MapperDeserialisationError):
+    except UnknownTopic:
+        return Found(keep, newer=[stream])
+    except MapperDeserialisationError:
         why = "an event of this stream cannot be read here"
         return _only(keep, *(_whole(projection, stream, why) for projection in projections))
     for projection in projections:  # one table is broken: of the others each row is compared
@@ -111,14 +119,14 @@ def _compare(source: Source, head: Head, projection: Projection, folded: dict[Ke
     if folded is None:
         yield _whole(projection, head.stream, "the fold fails on this stream")
         return
-    if tag(projection) not in head.folded.split():
+    if not listed(head.folded, projection.name):
         yield _whole(projection, head.stream, "set aside, or of another definition")
         return
     for key, live in live_rows(source, head, projection):
-        expected = as_columns(projection, key, folded.pop(key, None))
+        expected = sealed(projection, head.stream, key, folded.pop(key, None))
         yield from _columns(projection, head.stream, key, live, expected)
     for key in sorted(folded):
-        yield from _columns(projection, head.stream, key, None, as_columns(projection, key, folded[key]))
+        yield from _columns(projection, head.stream, key, None, sealed(projection, head.stream, key, folded[key]))
 
 
 def _columns(
@@ -150,7 +158,7 @@ def live_rows(source: Source, head: Head, projection: Projection) -> Iterator[tu
 
 @cache
 def _rows_of(table: Table, key: tuple[str, ...], continued: bool) -> Statement:
-    own = [table.columns[name] for name in own_columns(table)]
+    own = [table.columns[name] for name in (*own_columns(table), SEAL)]
     rows = select(*own).where(*(table.columns[name] == bindparam(f"of_{name}") for name in ("stream", "generation")))
     keys = [table.columns[name] for name in key]
     if continued:

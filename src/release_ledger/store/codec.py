@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from dataclasses import fields
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 import msgspec
 from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
 
 from ..errors import LedgerUnavailable
 from ..events import TOPICS, Event
-from .chain import canonical
+from .chain import NotCanonical, canonical
 from .statement import Row
 
 
@@ -38,9 +41,33 @@ class UnknownTopic(LedgerUnavailable):
 
 
 def encode(event: Event) -> tuple[int, str, bytes]:
-    """Version, topic and state bytes of an event."""
+    """Version, topic and state bytes of an event. Raises `NotCanonical`, also where a field is not of its type."""
+    for name, types in _declared(type(event)):  # type: ignore[arg-type] # a class is hashable
+        value = getattr(event, name)
+        if type(value) not in types and not (isinstance(value, types) and type(value) is not bool):
+            raise NotCanonical(f"{name} of {event.TOPIC} is {value!r}")
     stored = _MAPPER.to_stored_event(event)
     return stored.originator_version, stored.topic, stored.state
+
+
+@cache
+def _declared(kind: type[Event]) -> tuple[tuple[str, tuple[type, ...]], ...]:
+    """The fields of an event with the types that their values may have."""
+    hints = get_type_hints(kind)
+    return tuple((field.name, _types(hints[field.name])) for field in fields(kind))
+
+
+def _types(hint: Any) -> tuple[type, ...]:
+    if hint in (str, int, bool, NoneType):
+        return (hint,)
+    origin = get_origin(hint)
+    if origin is Literal:
+        return tuple({type(value) for value in get_args(hint)})
+    if origin in (Union, UnionType):
+        return tuple(each for part in get_args(hint) for each in _types(part))
+    if origin is dict or is_typeddict(hint):
+        return (dict,)
+    return (list, tuple) if origin in (list, tuple) else (str, int, bool, NoneType, list, tuple, dict)
 
 
 def decode(stream: str, row: Row) -> Event:

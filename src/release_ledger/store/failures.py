@@ -77,6 +77,17 @@ def is_of_rows(error: Exception) -> bool:
     return of(error) in (Failure.BROKEN, Failure.OTHER)
 
 
+def is_of_locks(error: BaseException) -> bool:
+    """Whether somebody else had for too long what was wanted: nothing is lost, and the same may be tried again."""
+    own = error.orig if isinstance(error, exc.DBAPIError) else error
+    if isinstance(own, psycopg.Error):
+        return own.sqlstate in ("40001", "40P01", "55P03")
+    return isinstance(own, sqlite3.Error) and (getattr(own, "sqlite_errorcode", None) or 0) & 0xFF in (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+    )
+
+
 def _of_postgresql(error: psycopg.Error) -> Failure:
     state = error.sqlstate
     if state is None:
@@ -90,7 +101,7 @@ def _of_postgresql(error: psycopg.Error) -> Failure:
         return Failure.AGAIN
     if state.startswith(_UNAVAILABLE_CLASSES) or state in ("25006", "55P03"):
         return Failure.UNAVAILABLE
-    return Failure.BROKEN if state in ("42P01", "42703") else Failure.OTHER
+    return Failure.BROKEN if state in _BROKEN_STATES else Failure.OTHER
 
 
 def _of_sqlite(error: sqlite3.Error) -> Failure:

@@ -18,6 +18,7 @@ from sqlalchemy import Table, Text, literal_column
 from .append import Append, Change, Conflict
 from .database import Database
 from .schema import EVENTS, mark_of, own_columns
+from .seal import SEAL, seal
 from .statement import POSTGRESQL
 
 _EVENT_COLUMNS = ("version", "topic", "state", "recorded_at", "digest")
@@ -57,7 +58,7 @@ def write(database: Database, append: Append) -> list[int]:
     for table, rows in beside:
         for row in rows:
             params += [row[column.name] for column in table.columns]
-    parts = tuple(_part(params, change) for change in append.changes)
+    parts = tuple(_part(params, head.stream, change) for change in append.changes)
     for other in append.unmoved:
         params += other
     sizes = tuple((table, len(rows)) for table, rows in beside)
@@ -69,14 +70,16 @@ def write(database: Database, append: Append) -> list[int]:
     return sorted(positions)
 
 
-def _part(params: list[Any], change: Change) -> Part:
-    """Add a change's values to the parameters: the rows written, then the keys of those that go."""
+def _part(params: list[Any], stream: str, change: Change) -> Part:
+    """Add a change's values to the parameters: the rows written, sealed, then the keys of those that go."""
     own, gone = own_columns(change.table), 0
     for row in change.rows.values():
         if row is None:
             gone += 1
         else:
-            params += [row[name] for name in own]
+            values = [row[name] for name in own]
+            params += values
+            params.append(seal(stream, values))
     if gone:
         for key, row in change.rows.items():
             if row is None:
@@ -113,7 +116,7 @@ def _statement(
 
 
 def _upsert(table: Table, numbers: Iterator[int], rows: int) -> str:
-    own = own_columns(table)
+    own = (*own_columns(table), SEAL)
     keys = [column.name for column in table.primary_key]
     others = [column.name for column in table.columns if column.name not in keys]
     values = _values(numbers, table, own, rows)

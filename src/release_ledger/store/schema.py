@@ -23,6 +23,8 @@ from sqlalchemy import (
     select,
 )
 
+from .seal import SEAL
+
 METADATA = MetaData()
 
 STREAMS = Table(
@@ -98,5 +100,5 @@ def mark_of(stream: str | ColumnElement[str]) -> ColumnElement[str]:
 
 @cache
 def own_columns(table: Table) -> tuple[str, ...]:
-    """The columns that a read model declared: those beside its rows' stream and generation."""
-    return tuple(column.name for column in table.columns if column.name not in ("stream", "generation"))
+    """The columns that a read model declared: those beside its rows' stream, generation and seal."""
+    return tuple(column.name for column in table.columns if column.name not in ("stream", "generation", SEAL))

@@ -18,7 +18,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from . import failures
 from .append import Append, Change, Conflict, Fault, event_row
 from .database import Database
-from .schema import EVENTS, PROJECTION_FAULTS, STREAMS, mark_of
+from .schema import EVENTS, PROJECTION_FAULTS, STREAMS, mark_of, own_columns
+from .seal import SEAL, seal
 from .statement import Cursor, Statement
 
 _OLD: dict[str, BindParameter[Any]] = {
@@ -128,7 +129,8 @@ def write_rows(database: Database, cursor: Cursor, stream: str, generation: int,
             statement = _delete_row(change.table)
             statement.execute(cursor, database.dialect, {f"of_{n}": v for n, v in (place | of_key).items()})
         else:
-            upsert(change.table, database.dialect.name).execute(cursor, database.dialect, {**row, **place})
+            sealed = {SEAL: seal(stream, [row[name] for name in own_columns(change.table)])}
+            upsert(change.table, database.dialect.name).execute(cursor, database.dialect, {**row, **place, **sealed})
 
 
 @cache

@@ -1,50 +1,37 @@
 """Making and migrating the tables, under a lock: safe to run twice, and from many hosts at the same moment.
 
-The store's own tables come from the migrations. Read models are disposable: a table that is missing, or of other
-columns, is made anew, and every stream's head is told so in the same transaction; the streams are then mended.
+The store's own tables come from the migrations; those of the read models are made in `read_models`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import ClassVar, Final, Protocol
+from typing import Final
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Table, bindparam, insert, inspect, select, text, update
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import LedgerUnavailable, SchemaMismatch
 from .database import Database
-from .schema import PROJECTIONS, STREAMS
-
-
-class ReadModel(Protocol):
-    """What is asked of a projection here: a name, a definition, a table."""
-
-    name: ClassVar[str]
-    definition: ClassVar[str]
-    table: ClassVar[Table]
-
 
 _LOCK: Final = 0x72656C6C  # the advisory lock of this program, on PostgreSQL
 _MIGRATIONS: Final = "release_ledger:migrations"
 UPGRADE_FIRST: Final = "run `release-ledger upgrade` first"
 
 
-def upgrade_schema(database: Database, projections: Sequence[ReadModel]) -> None:
-    """Bring the tables to what this release knows. Raises `SchemaMismatch` when they are newer."""
-    with _alone(database) as connection:
+def upgrade_schema(database: Database) -> None:
+    """Bring the store's tables to what this release knows. Raises `SchemaMismatch` when they are newer."""
+    with upgrading(database) as connection:
         _found_and_newest(connection)
         config = _config(_MIGRATIONS)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-        for projection in projections:
-            _bring_up(connection, projection)
 
 
 def check_schema(database: Database) -> None:
@@ -84,7 +71,7 @@ def _found_and_newest(connection: Connection) -> tuple[str | None, str | None]:
 
 
 @contextmanager
-def _alone(database: Database) -> Iterator[Connection]:
+def upgrading(database: Database) -> Iterator[Connection]:
     """One connection in one transaction that no other upgrade runs beside.
 
     The transaction is begun by a statement, because the pool's connections commit each statement and have to be left
@@ -102,34 +89,3 @@ def _alone(database: Database) -> Iterator[Connection]:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         yield connection
         connection.commit()
-
-
-def _bring_up(connection: Connection, projection: ReadModel) -> None:
-    """Make a projection's table where it is missing or of other columns, and take the projection off the heads."""
-    inspector = inspect(connection)
-    name = projection.table.name
-    there = inspector.has_table(name)
-    columns = {column["name"] for column in inspector.get_columns(name)} if there else set()
-    if columns != set(projection.table.columns.keys()):
-        _take_off_heads(connection, projection.name)  # the heads first, as appends lock them: no deadlock
-        if there:
-            projection.table.drop(connection)
-        projection.table.create(connection)
-    known = connection.execute(select(PROJECTIONS.c.definition).where(PROJECTIONS.c.name == projection.name)).scalar()
-    if known is None:
-        connection.execute(insert(PROJECTIONS).values(name=projection.name, definition=projection.definition))
-    elif known != projection.definition:
-        connection.execute(
-            update(PROJECTIONS).where(PROJECTIONS.c.name == projection.name).values(definition=projection.definition)
-        )
-
-
-def _take_off_heads(connection: Connection, name: str) -> None:
-    streams = connection.execute(select(STREAMS.c.stream, STREAMS.c.folded).with_for_update()).all()
-    for stream, folded in streams:
-        left = " ".join(tag for tag in folded.split() if tag.partition("=")[0] != name)
-        if left != folded:
-            connection.execute(
-                update(STREAMS).where(STREAMS.c.stream == bindparam("of_stream")).values(folded=left),
-                {"of_stream": stream},
-            )

@@ -9,6 +9,7 @@ from ..events import Event
 from ..projection import Projection, Rows, own_columns
 from ..projection.live import as_columns
 from ..projection.projection import Key
+from ..store.codec import encode
 from .databases import check_in_database, lasting_sqlite
 from .purity import watched
 
@@ -62,9 +63,9 @@ def _folded(projection: Projection, events: Sequence[Event]) -> dict[Key, dict[s
     """The rows after these events, as columns, folded in memory at one go."""
     rows = Rows()
     for event in events:
-        before = dict(vars(event))
+        before = encode(event)
         projection.fold(event, rows)
-        assert vars(event) == before, f"the fold changes the event {type(event).__name__}"
+        assert encode(event) == before, f"the fold changes the event {type(event).__name__}"
     return {key: _as_columns(projection, key, row) for key, row in rows.all().items()}
 
 

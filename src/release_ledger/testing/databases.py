@@ -58,10 +58,11 @@ def _append(store: Store, stream: str, events: Sequence[Event]) -> None:
     for _, group in groupby(events, key=lambda event: event.recorded_at):
         head = head_of(store, stream)
         together = [_of_stream(event, stream) for event in group]
+        entries = [encode(event) for event in together]
         folded = fold_live(head, together, {}, store)
         append = Append(
             head=head,
-            events=chained(head, [encode(event) for event in together], together[-1].recorded_at),
+            events=chained(head, entries, together[-1].recorded_at),
             folded=folded.folded,
             changes=folded.changes,
             faults=folded.faults,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,13 +32,19 @@ class Impure(AssertionError):
 @contextmanager
 def watched() -> Iterator[None]:
     """Raise `Impure` where, in this thread, the interpreter's own functions for time, chance, files or sockets are
-    called meanwhile. Everything else comes to these in the end."""
-    before = sys.getprofile()
+    called meanwhile. Everything else comes to these in the end.
+
+    No garbage is collected meanwhile: what others do at a collection (hypothesis asks the clock) is not the fold's.
+    """
+    before, collects = sys.getprofile(), gc.isenabled()
+    gc.disable()
     sys.setprofile(_refuse)
     try:
         yield
     finally:
         sys.setprofile(before)
+        if collects:
+            gc.enable()
 
 
 def _refuse(_frame: FrameType, happens: str, called: Any) -> None:

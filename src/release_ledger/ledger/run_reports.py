@@ -1,0 +1,107 @@
+"""What runs of workflows tell of themselves, by whichever way it comes: a webhook, a look at the run, its first step.
+
+Everything that a run says is put into the words of deployments and builds here, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from ..workflows import moment_of_run, status_of_run
+from .answers import Answer
+from .build_commands import BuildCommands
+from .outbox_questions import Wish
+from .recording import Caller
+from .workflow_commands import WorkflowCommands
+
+OF_RUNS: Final = ("trigger", "build")  # the wishes that become a run
+URL_LIMIT: Final = 2000
+_URL: Final = re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE)
+# Of a build: what the status of a deployment with such a run would be. All that is not there is `failed`.
+_OF_BUILD: Final = {"pending": "pending", "in_progress": "pending", "success": "ready"}
+
+
+class RunReports(WorkflowCommands, BuildCommands):
+    """What can be told of a run. What was told before is answered, and not recorded again."""
+
+    def wish_of(self, kind: str, subject: str) -> Wish | None:
+        """What is to run (`trigger`, `build`) for the deployment or build of this id; also where it must be folded."""
+        found = (wish for ask in (self.wishes_of, self.wishes_elsewhere_of) for wish in ask(subject))
+        return next((wish for wish in found if wish.kind == kind), None)
+
+    def wish_of_run(self, run_id: str) -> Wish | None:
+        """What a run was started for."""
+        return next((wish for wish in self.wishes_of_run(run_id) if wish.kind in OF_RUNS), None)
+
+    def run_told(self, wish: Wish, *, run_id: str, run_url: str | None, by: Caller) -> tuple[Answer, int]:
+        """A run says whose it is: the deployment or the candidate after it. The first run that is known stays."""
+        if wish.kind == "build":
+            return self.build_triggered(wish, run_id=run_id, run_url=shown(run_url), how="told", by=by)
+        return self.triggered(wish, run_id=run_id, run_url=shown(run_url), how="told", by=by)
+
+    def run_reported(
+        self,
+        wish: Wish,
+        *,
+        run_id: str,
+        run_url: str | None,
+        status: str,
+        conclusion: str | None,
+        attempt: int,
+        updated_at: str | None,
+        by: Caller,
+    ) -> bool:
+        """How a run stands; `updated_at` None: now. Whether it is the run that is known of the wish, if one is.
+
+        Any order and any repetition of the same reports ends in the same deployment. Raises `ValueError` for an
+        `updated_at` that is no moment.
+        """
+        said = status_of_run(status, conclusion)
+        occurred_at = moment_of_run(updated_at, attempt) if updated_at is not None else None
+        if wish.run_id not in (None, run_id):
+            return False
+        if said is not None and wish.kind == "build":
+            self._build_stands(wish, said[0], said[1], shown(run_url), occurred_at, attempt, by)
+        elif said is not None:
+            self.report(
+                wish.project_name,
+                wish.environment_name,
+                release_candidate_version=wish.release_candidate_version,
+                id=wish.subject,
+                status=said[0],
+                error_message=said[1],
+                external_url=shown(run_url),
+                occurred_at=occurred_at,
+                run_attempt=attempt,
+                by=by,
+            )
+        return True
+
+    def _build_stands(
+        self,
+        wish: Wish,
+        status: str,
+        error_message: str | None,
+        run_url: str | None,
+        occurred_at: str | None,
+        attempt: int,
+        by: Caller,
+    ) -> None:
+        outcome = _OF_BUILD.get(status, "failed")
+        self.report_build(
+            wish.project_name,
+            wish.release_candidate_version,
+            status=outcome,
+            build_id=wish.subject,
+            build_url=run_url,
+            error_message=(error_message or f"The build's run ended as {status}.") if outcome == "failed" else None,
+            occurred_at=occurred_at,
+            run_attempt=attempt,
+            by=by,
+        )
+
+
+def shown(url: str | None) -> str | None:
+    """An address that can be shown as a link; None for any other text."""
+    return url if url is not None and len(url) <= URL_LIMIT and _URL.fullmatch(url) else None

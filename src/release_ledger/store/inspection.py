@@ -1,0 +1,114 @@
+"""Inspection: what a table is in the database, against what its read model declares.
+
+Both are asked of the database: beside the table that is there, the declared one is made for a moment, so that the
+same words are compared. Indexes and constraints that somebody added are not looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, MetaData, Table, create_engine, text
+from sqlalchemy.sql import quoted_name
+
+from .statement import POSTGRESQL
+
+_BESIDE: Final = "release_ledger_compared"
+_TABLES: Final = ("r", "p", "table")
+_DROPS: Final = {"v": "VIEW", "view": "VIEW", "m": "MATERIALIZED VIEW", "f": "FOREIGN TABLE"}
+
+_KIND = {
+    "postgresql": text("SELECT relkind::text FROM pg_class WHERE oid = to_regclass(:name)"),
+    "sqlite": text("SELECT type FROM sqlite_master WHERE lower(name) = lower(:name) AND type IN ('table', 'view')"),
+}
+# Of each column its name, its place in the key (SQLite), and what it is.
+_COLUMNS = {
+    "postgresql": text(
+        "SELECT attname, 0, format_type(atttypid, atttypmod), attnotnull, attcollation::bigint,"
+        " attidentity::text || attgenerated::text FROM pg_attribute"
+        " WHERE attrelid = to_regclass(:name) AND attnum > 0 AND NOT attisdropped"
+    ),
+    "sqlite": text('SELECT name, pk, upper(type), "notnull", hidden FROM pragma_table_xinfo(:name)'),
+}
+# Of each index its name, whether it is the primary key's, and what it is.
+_INDEXES = {
+    "postgresql": text(
+        "SELECT c.relname, i.indisprimary, i.indisunique, i.indisvalid,"
+        " substring(pg_get_indexdef(i.indexrelid) FROM ' USING .*$')"
+        " FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = to_regclass(:name)"
+    ),
+    "sqlite": text(
+        'SELECT l.name, 0, l."unique", m.sql FROM pragma_index_list(:name) l JOIN sqlite_master m ON m.name = l.name'
+        " WHERE m.sql IS NOT NULL"
+    ),
+}
+
+
+class _Shape(NamedTuple):
+    """What a table is. The index of the primary key is named ''."""
+
+    columns: frozenset[tuple[Any, ...]]
+    indexes: dict[str, tuple[Any, ...]]
+
+
+def kind_of(connection: Connection, table: Table) -> str | None:
+    """What has the table's name: a word for `drop_statement`; None for nothing."""
+    return connection.execute(_KIND[connection.dialect.name], {"name": _named(connection, table)}).scalar()
+
+
+def is_table(kind: str | None) -> bool:
+    return kind in _TABLES
+
+
+def drop_statement(kind: str, table: Table) -> str:
+    """What removes the relation of this kind that has the table's name."""
+    return f"DROP {_DROPS.get(kind, 'TABLE')} {_quoted(table.name)}"
+
+
+def is_as_declared(connection: Connection, table: Table) -> bool:
+    """Whether there is such a table, with these columns (type, null, key) and at least these indexes."""
+    if not is_table(kind_of(connection, table)):
+        return False
+    found, declared = _shape(connection, table), _declared(connection, table)
+    return found.columns == declared.columns and declared.indexes.items() <= found.indexes.items()
+
+
+def _declared(connection: Connection, table: Table) -> _Shape:
+    if connection.dialect.name == "sqlite":
+        with create_engine("sqlite://").connect() as memory:
+            table.create(memory)
+            return _shape(memory, table)
+    beside = table.to_metadata(MetaData(), name=_BESIDE)
+    names = {_BESIDE + "_pkey": ""}
+    for number, index in enumerate(sorted(beside.indexes, key=lambda index: str(index.name))):
+        names[f"{_BESIDE}_{number}"] = str(index.name)
+        index.name = quoted_name(f"{_BESIDE}_{number}", None)
+    connection.exec_driver_sql("SAVEPOINT compared")
+    beside.create(connection)
+    shape = _shape(connection, beside)
+    connection.exec_driver_sql("ROLLBACK TO SAVEPOINT compared")
+    return shape._replace(indexes={names.get(name, name): index for name, index in shape.indexes.items()})
+
+
+def _shape(connection: Connection, table: Table) -> _Shape:
+    name = {"name": _named(connection, table)}
+    columns = connection.execute(_COLUMNS[connection.dialect.name], name).all()
+    indexes = connection.execute(_INDEXES[connection.dialect.name], name).all()
+    return _Shape(
+        frozenset(map(tuple, columns)),
+        {"" if is_key else name: tuple(map(_plain, index)) for name, is_key, *index in indexes},
+    )
+
+
+def _plain(value: Any) -> Any:
+    """SQLite has the statement as it was written."""
+    return re.sub(r"\s+", " ", value) if isinstance(value, str) else value
+
+
+def _named(connection: Connection, table: Table) -> str:
+    return table.name if connection.dialect.name == "sqlite" else _quoted(table.name)
+
+
+def _quoted(name: str) -> str:
+    return POSTGRESQL.identifier_preparer.quote_identifier(name)

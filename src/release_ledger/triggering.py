@@ -1,0 +1,153 @@
+"""The decisions on what was done in the world: workflows started and canceled, and deployments that went silent.
+
+Pure, like `decide`. `wish` is the row of the outbox that was carried out, `target` the deployment it is for. Whatever
+was recorded before is not recorded again, so that a worker may tell it as often as it likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from .decide import Events, cancel
+from .deployment import Deployment
+from .environment import Environment
+from .errors import LedgerUnavailable
+from .events import (
+    BuildTriggered,
+    BuildTriggerFailed,
+    DeployedAfterBuild,
+    DeploymentCancelAnswered,
+    DeploymentCanceled,
+    DeploymentCancelRequested,
+    DeploymentGivenUp,
+    DeploymentTriggerDropped,
+    DeploymentTriggered,
+    DeploymentTriggerFailed,
+    How,
+    ProjectEvent,
+)
+from .project import Project
+
+Wish = Mapping[str, Any]
+WANTED: Final = "wanted"
+TOO_LATE: Final = "The deployment had ended before its run was known."
+UNHEARD: Final = "The run did not say in time that it had ended."
+
+
+def triggered(
+    project: Project, target: Deployment, wish: Wish, run_id: str | None, run_url: str | None, how: How
+) -> Events:
+    """The workflow was started. The run of a deployment that was canceled meanwhile is canceled, too."""
+    if not _is_news(wish, run_id):
+        return ()
+    events: Events = (DeploymentTriggered(**_of(target), run_id=run_id, run_url=run_url, how=how),)
+    if target["ended_by"] != "rollback" or run_id is None:
+        return events
+    too_late = DeploymentCancelRequested(
+        **_of(target), run_id=run_id, repo=project.repo, by_deployment_id=None, reason=TOO_LATE
+    )
+    return (*events, too_late)
+
+
+def trigger_failed(target: Deployment, wish: Wish, attempt: int, error_message: str, final: bool) -> Events:
+    """A try to start the workflow came to nothing; for good, and the deployment is an `error`."""
+    if wish["status"] != WANTED or attempt <= wish["attempts"]:
+        return ()
+    failed = DeploymentTriggerFailed(**_of(target), attempt=attempt, error_message=error_message, final=final)
+    if not final or target["finished"]:
+        return (failed,)
+    return (failed, DeploymentGivenUp(**_of(target), error_message=error_message))
+
+
+def dropped(target: Deployment, wish: Wish) -> Events:
+    """The workflow is not started: the deployment has ended."""
+    if wish["status"] != WANTED or not target["finished"]:
+        return ()
+    return (DeploymentTriggerDropped(**_of(target), status=target["status"]),)
+
+
+def cancel_answered(
+    target: Deployment,
+    wish: Wish,
+    attempt: int,
+    answer: Literal["accepted", "ended", "failed"],
+    error_message: str | None,
+    final: bool,
+) -> Events:
+    """What came of a try to cancel the run."""
+    if wish["status"] != WANTED:
+        return ()
+    return (
+        DeploymentCancelAnswered(
+            **_of(target), attempt=attempt, answer=answer, error_message=error_message, final=final
+        ),
+    )
+
+
+def cancel_deployment(state: Environment, project: Project, target: Deployment, reason: str | None) -> Events:
+    """Somebody asks to end one deployment. One that has ended, or is being canceled, is answered as it is."""
+    ref = next((ref for ref in state.unfinished if ref.number == target["number"]), None)
+    if ref is None and not target["finished"]:
+        raise LedgerUnavailable(deployment=target["id"])  # rows of two moments: they are asked again
+    return () if ref is None or ref.canceling else (cancel(ref, project, None, reason),)
+
+
+def give_up(target: Deployment, last_report: str | None, error_message: str) -> Events:
+    """Nothing was heard since the `last_report`: an `error`, or `canceled` where it was asked to end.
+
+    A later report resumes it; one that came meanwhile shows that it is not stuck.
+    """
+    if target["finished"] or target["last_report"] != last_report:
+        return ()
+    if target["ended_by"] == "cancel":
+        return (DeploymentCanceled(**_of(target), by_deployment_id="", error_message=error_message),)
+    return (DeploymentGivenUp(**_of(target), error_message=error_message),)
+
+
+def build_triggered(wish: Wish, run_id: str | None, run_url: str | None, how: How) -> tuple[ProjectEvent, ...]:
+    """The build's workflow was started."""
+    if not _is_news(wish, run_id):
+        return ()
+    return (BuildTriggered(**_of_build(wish), run_id=run_id, run_url=run_url, how=how),)
+
+
+def build_trigger_failed(wish: Wish, attempt: int, error_message: str, final: bool) -> tuple[ProjectEvent, ...]:
+    """A try to start the build's workflow came to nothing."""
+    if wish["status"] != WANTED or attempt <= wish["attempts"]:
+        return ()
+    return (BuildTriggerFailed(**_of_build(wish), attempt=attempt, error_message=error_message, final=final),)
+
+
+def deployed_after_build(wish: Wish, deployment_id: str | None, error_message: str | None) -> tuple[ProjectEvent, ...]:
+    """What came of the deployment that was to follow a build."""
+    if wish["status"] != WANTED:
+        return ()
+    return (
+        DeployedAfterBuild(
+            **_of_build(wish),
+            to_environment=wish["target"],
+            deployment_id=deployment_id,
+            error_message=error_message,
+        ),
+    )
+
+
+def _is_news(wish: Wish, run_id: str | None) -> bool:
+    return wish["status"] != "done" or (run_id is not None and wish["run_id"] is None)
+
+
+def _of(target: Deployment) -> dict[str, Any]:
+    return {
+        "number": target["number"],
+        "deployment_id": target["id"],
+        "release_candidate_version": target["release_candidate_version"],
+    }
+
+
+def _of_build(wish: Wish) -> dict[str, Any]:
+    return {
+        "number": wish["number"],
+        "build_id": wish["subject"],
+        "release_candidate_version": wish["release_candidate_version"],
+    }

@@ -1,0 +1,54 @@
+"""Workflows of GitHub Actions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from ..github import GitHub, Run, Started
+from ..ledger.outbox_questions import Wish
+from ..outgoing import Trouble
+from ..versions import read_moment, write_moment
+from ..workflows import inputs
+from .kinds import Found, known_values, own_inputs
+
+_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+EARLIER: Final = timedelta(days=1)  # for the runs that tell whether names show ids
+RUNS_LISTED: Final = 300  # where there are more, ours may be among those that were not listed
+UNASKED: Final = "GitHub cannot be asked: RELEASE_LEDGER_GITHUB_TOKEN is not set."
+
+
+class GitHubActions:
+    """A run is recognised by its name, where the workflow's `run-name` contains the id that it was given."""
+
+    def __init__(self, github: GitHub | None, is_ours: Callable[[str], bool]) -> None:
+        """`is_ours`: whether an id is a deployment's or a build's of this ledger."""
+        self._github, self._is_ours = github, is_ours
+
+    def start(self, wish: Wish) -> Started:
+        workflow = wish.workflow or {}
+        given = inputs(workflow, own_inputs(wish), known_values(wish))
+        return self._asked().dispatch(wish.repo or "", workflow["workflow"], workflow["ref"], given)
+
+    def find(self, wish: Wish) -> Found:
+        """GitHub's list of runs does not show inputs: only a name can tell. That it would is seen from others."""
+        since = write_moment(read_moment(wish.wanted_at) - EARLIER)
+        listed = self._asked().runs(wish.repo or "", (wish.workflow or {})["workflow"], since)
+        ours = next((run for run in listed if wish.subject in run.title), None)
+        if ours is not None:
+            return Found(ours, True)
+        ids = (found for run in listed for found in _ID.findall(run.title))
+        return Found(None, len(listed) < RUNS_LISTED and any(self._is_ours(found) for found in ids))
+
+    def run(self, wish: Wish) -> Run | None:
+        return self._asked().run(wish.repo or "", wish.run_id or "")
+
+    def cancel(self, wish: Wish) -> bool:
+        return self._asked().cancel(wish.repo or "", wish.run_id or "")
+
+    def _asked(self) -> GitHub:
+        if self._github is None:
+            raise Trouble(UNASKED, final=True)
+        return self._github

@@ -1,0 +1,137 @@
+"""The watch: runs that said nothing for a while are looked at, and deployments that went silent are given up.
+
+A run that is alive (queued, waiting for approval, running) is never stuck. While GitHub cannot be asked, nothing that
+has a run is given up.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from ..github import GitHub, Run
+from ..ledger import Ledger
+from ..ledger.outbox_questions import Watched, Wish
+from ..outgoing import Trouble
+from ..triggering import UNHEARD
+from ..versions import read_moment
+from .errands import BY
+from .kinds import Kind
+from .leases import Key, Leases
+from .timing import Timing
+
+BUILD_STUCK_AFTER_S = 3600.0
+GONE = "GitHub does not know the workflow's run any more."
+
+
+class Watch:
+    """What one worker looks at."""
+
+    def __init__(self, ledger: Ledger, leases: Leases, kinds: dict[str, Kind], github: GitHub | None, timing: Timing):
+        self._ledger, self._leases, self._kinds, self._github, self._timing = ledger, leases, kinds, github, timing
+
+    def look(self) -> None:
+        """Look once at everything unfinished that was silent for long enough."""
+        self._leases.forget_turns()
+        for watched in self._ledger.unfinished():
+            self._look_at(watched)
+        for wish in self._ledger.building():
+            self._look_at_build(wish)
+
+    def _look_at(self, watched: Watched) -> None:
+        deployment, wish = watched.deployment, watched.wish
+        stuck_after_s = watched.environment.settings.stuck_after_s
+        silent = _silent_s(deployment["last_report"] or deployment["requested_at"])
+        has_run = wish is not None and wish.run_id is not None
+        pause = self._timing.silence_s if stuck_after_s is None else min(self._timing.silence_s, stuck_after_s / 4)
+        if wish is not None and has_run and silent >= pause and self._may_look(wish, pause):
+            self._ask(watched, wish, is_stuck=stuck_after_s is not None and silent > stuck_after_s)
+        if deployment["ended_by"] == "cancel":
+            self._end_cancel(watched)
+        elif stuck_after_s is not None and silent > stuck_after_s and not has_run:
+            self._give_up(watched, wish, stuck_after_s)
+
+    def _ask(self, watched: Watched, wish: Wish, *, is_stuck: bool) -> None:
+        """Ask how the run stands, and record what is news. One that is not found is given up once it is stuck."""
+        try:
+            run = self._kinds[(wish.workflow or {})["kind"]].run(wish)
+        except Trouble:
+            return  # asked again after a while
+        if run is not None:
+            self._report(wish, run)
+        elif is_stuck:
+            self._ledger.give_up(watched, error_message=GONE, by=BY)
+
+    def _report(self, wish: Wish, run: Run) -> None:
+        """An unfinished run is seen alive now, whenever GitHub has changed it last."""
+        ended = run.conclusion is not None or run.status == "completed"
+        self._ledger.run_reported(
+            wish,
+            run_id=run.id,
+            run_url=run.url,
+            status=run.status,
+            conclusion=run.conclusion,
+            attempt=run.attempt,
+            updated_at=run.updated_at if ended else None,
+            by=BY,
+        )
+
+    def _end_cancel(self, watched: Watched) -> None:
+        """A run that was asked to end and does not say so in time counts as canceled."""
+        wishes = self._ledger.wishes_of(watched.deployment["id"])
+        asked_at = next((wish.wanted_at for wish in wishes if wish.kind == "cancel"), None)
+        if asked_at is None or _silent_s(asked_at) > self._timing.cancel_within_s:
+            self._ledger.give_up(watched, error_message=UNHEARD, by=BY)
+
+    def _give_up(self, watched: Watched, wish: Wish | None, stuck_after_s: int) -> None:
+        if wish is not None and wish.status == "wanted":
+            return  # it is still being triggered, and each try is recorded
+        if wish is not None and wish.status == "done":
+            try:
+                found = self._kinds[(wish.workflow or {})["kind"]].find(wish)
+            except Trouble:
+                return
+            if found.run is not None:
+                self._ledger.triggered(wish, run_id=found.run.id, run_url=found.run.url, how="found", by=BY)
+                self._report(wish, found.run)
+                return
+        self._ledger.give_up(
+            watched, error_message=f"No report for {stuck_after_s} s, and no run of it is known.", by=BY
+        )
+
+    def _look_at_build(self, wish: Wish) -> None:
+        silent = _silent_s(wish.settled_at or wish.wanted_at)
+        if wish.run_id is not None:
+            if silent >= self._timing.silence_s and self._may_look(wish, self._timing.silence_s):
+                self._ask_build(wish, is_stuck=silent > BUILD_STUCK_AFTER_S)
+        elif silent > BUILD_STUCK_AFTER_S:
+            self._build_failed(wish, f"No report for {BUILD_STUCK_AFTER_S:.0f} s, and no run of it is known.")
+
+    def _ask_build(self, wish: Wish, *, is_stuck: bool) -> None:
+        try:
+            run = self._kinds[(wish.workflow or {})["kind"]].run(wish)
+        except Trouble:
+            return
+        if run is not None:
+            self._report(wish, run)
+        elif is_stuck:
+            self._build_failed(wish, GONE)
+
+    def _build_failed(self, wish: Wish, why: str) -> None:
+        self._ledger.report_build(
+            wish.project_name,
+            wish.release_candidate_version,
+            status="failed",
+            build_id=wish.subject,
+            error_message=why,
+            by=BY,
+        )
+
+    def _may_look(self, wish: Wish, pause: float) -> bool:
+        """Whether it is this worker's turn: of all workers, one looks at a run in so many seconds."""
+        key = Key(wish.stream, "watch", -wish.number if wish.kind == "build" else wish.number)
+        return self._leases.take_turn(key, pause)
+
+
+def _silent_s(said: str) -> float:
+    """For how many seconds nothing was heard; `said` begins with the moment of the last."""
+    return (datetime.now(UTC) - read_moment(said.partition(" ")[0])).total_seconds()

@@ -1,0 +1,130 @@
+"""Builds: a candidate waits for its build, and goes on to an environment when it has succeeded."""
+
+from typing import Any
+
+import pytest
+
+from release_ledger.errors import ReleaseCandidateNotReady
+from release_ledger.events import DeployedAfterBuild, ReleaseCandidateChecked
+from release_ledger.ledger import Ledger
+from release_ledger.projection import project_stream
+from release_ledger.projection.folded import stored_events
+from release_ledger.store.store import head_of
+from tests.support.github_faults import BROKEN, NOT_FOUND
+from tests.support.github_stand_in import StandIn
+from tests.support.working import API, REPO, Shop, commit, eventually, settings_for, working
+
+BUILD = {"kind": "github", "workflow": "build.yml", "ref": "main"}
+
+
+def configure(ledger: Ledger, deploy_to: str | None = None) -> None:
+    ledger.configure_project("shop", repo=REPO, build_workflow=BUILD, deploy_after_build=deploy_to, by=API)
+
+
+def cut(ledger: Ledger, number: int = 9, **said: Any) -> dict[str, Any]:
+    said = {"trigger_build_workflow": True} | said
+    version = f"1.{number}-rc1"
+    return ledger.cut_release_candidate("shop", version, repo=REPO, commit=commit(number), by=API, **said)[0]
+
+
+def candidate(ledger: Ledger, number: int = 9) -> dict[str, Any]:
+    return ledger.candidate("shop", f"1.{number}-rc1")[0]
+
+
+def becomes(ledger: Ledger, status: str, number: int = 9) -> dict[str, Any]:
+    eventually(lambda: candidate(ledger, number)["status"] == status)
+    found = candidate(ledger, number)
+    assert found["status"] == status, found
+    return found
+
+
+def recorded(ledger: Ledger, kind: type[Any]) -> list[Any]:
+    found = stored_events(ledger.store, head_of(ledger.store, project_stream("shop")))
+    return [event for event in found if isinstance(event, kind)]
+
+
+@pytest.mark.parametrize(("conclusion", "status"), [("success", "ready"), ("failure", "failed")])
+def test_a_candidate_waits_for_its_build(
+    conclusion: str, status: str, shop: Shop, github: StandIn, upgraded_url: str
+) -> None:
+    """And cannot be deployed before it is ready."""
+    configure(shop.ledger)
+    assert cut(shop.ledger)["status"] == "pending"
+
+    with working(shop.ledger, settings_for(upgraded_url, github)):
+        assert eventually(lambda: github.runs)
+        with pytest.raises(ReleaseCandidateNotReady):
+            shop.deploy(number=9)
+        github.finish(next(iter(github.runs)), conclusion)
+        found = becomes(shop.ledger, status)
+
+    assert github.started[found["build_id"]] == 1
+    assert found["build_url"].endswith(f"/actions/runs/{next(iter(github.runs))}")
+
+
+def test_a_build_that_failed_is_started_again_when_asked_for(shop: Shop, github: StandIn, upgraded_url: str) -> None:
+    """The same candidate, another build; and what the old one still says is not heard."""
+    configure(shop.ledger)
+    first = cut(shop.ledger)["build_id"]
+    github.fail_next(NOT_FOUND)
+    with working(shop.ledger, settings_for(upgraded_url, github)):
+        assert "A fault on demand" in becomes(shop.ledger, "failed")["error_message"]
+        again = cut(shop.ledger)
+        assert again["status"] == "pending"
+        assert again["build_id"] != first
+        shop.ledger.report_build("shop", "1.9-rc1", status="ready", build_id=first, by=API)
+        assert candidate(shop.ledger)["status"] == "pending"
+        assert eventually(lambda: github.runs)
+        github.finish(next(iter(github.runs)))
+        becomes(shop.ledger, "ready")
+
+
+def test_a_candidate_is_deployed_after_its_build_once(shop: Shop, github: StandIn, upgraded_url: str) -> None:
+    """However often the build is reported."""
+    configure(shop.ledger, "production")
+    cut(shop.ledger)
+    with working(shop.ledger, settings_for(upgraded_url, github)):
+        assert eventually(lambda: github.runs)
+        github.finish(next(iter(github.runs)))
+        becomes(shop.ledger, "ready")
+        assert eventually(lambda: recorded(shop.ledger, DeployedAfterBuild))
+        shop.ledger.report_build("shop", "1.9-rc1", status="failed", by=API)
+        shop.ledger.report_build("shop", "1.9-rc1", status="ready", by=API)
+        assert eventually(lambda: len(recorded(shop.ledger, DeployedAfterBuild)) == 2)
+
+    (deployment,) = shop.ledger.deployments("shop", "production").items
+    assert {event.deployment_id for event in recorded(shop.ledger, DeployedAfterBuild)} == {deployment["id"]}
+    assert deployment["recorded_by"] == "release-ledger"
+
+
+def test_why_nothing_was_deployed_after_a_build_is_recorded(shop: Shop, github: StandIn, upgraded_url: str) -> None:
+    """The environment is frozen, say."""
+    configure(shop.ledger, "production")
+    shop.ledger.freeze("shop", "production", reason="the holidays", by=API)
+    cut(shop.ledger)
+    shop.ledger.report_build("shop", "1.9-rc1", status="ready", by=API)
+
+    with working(shop.ledger, settings_for(upgraded_url, github)):
+        assert eventually(lambda: recorded(shop.ledger, DeployedAfterBuild))
+
+    (refused,) = recorded(shop.ledger, DeployedAfterBuild)
+    assert (refused.deployment_id, refused.error_message) == (None, "Environment is frozen")
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_commit_that_could_not_be_checked_is_checked_later(
+    is_known: bool, shop: Shop, github: StandIn, upgraded_url: str
+) -> None:
+    """One that GitHub does not know fails its candidate, for good."""
+    github.add_repository(REPO, commits=[commit(9)] if is_known else [])
+    github.fail_next(BROKEN, BROKEN)
+    assert cut(shop.ledger, trigger_build_workflow=False, checked=False)["commit_check"] == "unchecked"
+
+    with working(shop.ledger, settings_for(upgraded_url, github)):
+        assert eventually(lambda: recorded(shop.ledger, ReleaseCandidateChecked))
+
+    found = candidate(shop.ledger)
+    assert (found["status"], found["commit_check"]) == (("ready", None) if is_known else ("failed", "unknown"))
+    if not is_known:
+        assert commit(9) in found["error_message"]
+        assert shop.ledger.report_build("shop", "1.9-rc1", status="ready", by=API)[0]["status"] == "failed"
