@@ -20,7 +20,7 @@ from sqlalchemy.engine import URL, make_url
 from release_ledger.events import Event, stamp
 from release_ledger.projection import Projection, Rows, relevant
 from release_ledger.projection.installed import tag
-from release_ledger.projection.live import as_columns
+from release_ledger.projection.live import sealed
 from release_ledger.store import Head
 from release_ledger.store.append import chained
 from release_ledger.store.codec import encode
@@ -183,7 +183,7 @@ class NewStream:
         self._load.flush_if_full()
 
     def _write(self, projection: Projection, key: Key, row: Any) -> None:
-        columns = as_columns(projection, key, row)
+        columns = sealed(projection, self.head.stream, key, row)
         if columns is not None:
             place = {"stream": self.head.stream, "generation": self.head.generation}
             self._load.add(projection.table, {**columns, **place})

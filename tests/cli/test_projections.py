@@ -1,13 +1,17 @@
 """Whether the read models say what the history says: `projections status` and `projections verify`."""
 
+import re
+from pathlib import Path
+
 import pytest
 from sqlalchemy import text
 
-from release_ledger.environment import Settings
+from release_ledger.cli import progress
 from release_ledger.cli.output import counted
+from release_ledger.environment import Settings
 from release_ledger.ledger import Caller, Ledger
 from release_ledger.projection import installed, relevant
-from tests.support.command_line import CommandLine
+from tests.support.command_line import CommandLine, InProcess
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 API = Caller(recorded_by="ci")
@@ -51,6 +55,48 @@ def test_a_row_that_somebody_changed_is_named(cli: CommandLine, ledger: Ledger) 
     assert header.split() == ["PROJECT", "ENVIRONMENT", "PROJECTION", "KEY", "COLUMN", "LIVE", "FOLDED"]
     assert line.split() == ["shop", "production", "deployments", "3", "status", "failure", "success"]
     assert count == f"1 difference in 2 streams, {ALL}: deployments 1"
+
+
+def test_values_that_look_the_same_are_told_apart(cli: CommandLine, ledger: Ledger) -> None:
+    """A number, and the text of the same digits in a column that somebody altered."""
+    if ledger.store.database.is_postgresql:
+        execute(ledger, "alter table environments alter column latest_number type text")
+    else:
+        table = installed()["environments"].table
+        names = ", ".join(f'"{column.name}"' for column in table.columns)
+        execute(ledger, "alter table environments rename to kept")
+        execute(ledger, f"create table environments ({names})")
+        execute(ledger, f"insert into environments ({names}) select {names} from kept")
+        execute(ledger, "update environments set latest_number = cast(latest_number as text)")
+    ledger.store.database.forget_connections()
+
+    ran = cli("projections", "verify", "environments")
+
+    [line] = [line.split() for line in ran.out.splitlines() if "latest_number" in line]
+    assert line[-3:] == ["latest_number", "'12'", "12"]
+
+
+def test_a_history_of_a_newer_release_is_said_and_is_no_difference(cli: CommandLine, ledger: Ledger) -> None:
+    """Side by side with a newer release, nobody is woken: what is known here is compared, the rest is named."""
+    execute(ledger, "update events set topic = 'teleported' where stream = 'project/shop' and version = 3")
+
+    ran, as_json, repaired = (cli("projections", "verify", *more) for more in ((), ("--json",), ("--repair",)))
+
+    newer = "project/shop is of a newer release, and was not compared.\n"
+    assert (ran.code, ran.out) == (0, f"{newer}No differences in 2 streams, {ALL}\n")
+    assert (as_json.code, as_json.json["newer"], as_json.json["differences"]) == (0, ["project/shop"], 0)
+    assert (repaired.code, repaired.out) == (0, ran.out)
+
+
+@on_sqlite
+def test_verify_says_how_far_it_is(upgraded_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line now and then where there is no terminal, as `rebuild` does."""
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
+
+    ran = InProcess(tmp_path, upgraded_url)("projections", "verify")
+
+    assert ran.code == 0
+    assert re.fullmatch(r"1 of 2 streams, .*\n2 of 2 streams, [\d,]+ streams/s, 0 s left\n", ran.err)
 
 
 @on_sqlite

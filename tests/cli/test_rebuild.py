@@ -17,7 +17,7 @@ from release_ledger.projection.crew import Advanced
 from release_ledger.projection.rebuild import Rebuilt, rebuild_stream
 from release_ledger.store.store import head_of
 from tests.cli.test_projections import execute
-from tests.support.command_line import CommandLine
+from tests.support.command_line import CommandLine, InProcess
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 API = Caller(recorded_by="ci")
@@ -115,12 +115,44 @@ def test_what_cannot_be_chosen(run: Callable[..., Result], arguments: tuple[str,
 
 
 def test_the_second_of_two_says_so(run: Callable[..., Result], ledger: Ledger) -> None:
-    """It does not wait."""
+    """It does not wait. Wrong usage is said all the same."""
     with alone(ledger.store.database, wait=False):
-        ran = run()
+        ran, nonsense = run(), run("nonsense")
 
+    assert nonsense.exit_code == 2
     assert (ran.exit_code, ran.stdout, ran.stderr) == (1, "", "Error: Another rebuild of this ledger is under way.\n")
     assert set(generations(ledger).values()) == {0}
+
+
+@on_sqlite
+def test_the_tables_of_a_newer_release_are_left(run: Callable[..., Result], ledger: Ledger, here: InProcess) -> None:
+    """Whoever rolled the program back is told, and nothing of the newer release's is touched."""
+    execute(ledger, "update projections set definition = '10' where name = 'deployments'")
+    execute(ledger, "alter table deployments add column later text")
+
+    for ran in (run(), here("projections", "verify", "--repair"), here("upgrade")):
+        said = getattr(ran, "stderr", None) or getattr(ran, "err", "")
+        assert re.fullmatch(
+            r"Error: The read model deployments is of definition 10, which is newer than this release knows"
+            r" \(this release has \d\): install a newer one.\n",
+            said,
+        )
+        assert 1 in (getattr(ran, "exit_code", None), getattr(ran, "code", None))
+
+    execute(ledger, "select later from deployments")
+
+
+def test_strange_faults_are_forgotten(run: Callable[..., Result], here: InProcess, ledger: Ledger) -> None:
+    """Or `status` would say for ever what no rebuild can change."""
+    for command in (run, lambda: here("upgrade")):
+        execute(ledger, "insert into projection_faults values ('tokens', 'environment/shop/gone', 1, 'no', '2026')")
+        execute(ledger, "insert into projection_faults values ('plugin', 'project/shop', 1, 'no', '2026')")
+        assert "gone" in here("projections", "status").out
+
+        command()
+
+        assert here("projections", "status").code == 0
+        assert "plugin" not in here("projections", "status").out
 
 
 def test_two_jobs(cli: CommandLine, ledger: Ledger) -> None:

@@ -91,6 +91,18 @@ def test_only_the_streams_that_differ_are_folded_again(here: InProcess, ledger: 
     assert here.fine("projections", "verify", "--repair") == f"No differences in 3 streams, {ALL}\n"
 
 
+def test_a_wrong_seal_is_a_difference(here: InProcess, ledger: Ledger) -> None:
+    """A row of the right values that would not be believed: named by its column, and mended."""
+    execute(ledger, f"update deployments set seal = 7 where stream = '{PRODUCTION}' and number = 2")
+
+    ran = here("projections", "verify", "--json")
+    mended = here("projections", "verify", "--repair", "--json")
+
+    [found] = ran.json["first"] if "first" in ran.json else ran.json["differences"]["first"]
+    assert (found["projection"], found["column"], found["live"]) == ("deployments", "seal", 7)
+    assert (mended.code, mended.json["mended"]) == (0, [PRODUCTION])
+
+
 @on_sqlite
 @pytest.mark.parametrize(
     "damage",
@@ -101,6 +113,7 @@ def test_only_the_streams_that_differ_are_folded_again(here: InProcess, ledger: 
         "delete from running_periods",
         "update release_candidates set \"commit\" = 'x'",
         "update projects set state = '{}'",
+        "update running_periods set seal = 1",
         "delete from deployments",
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,9 +16,11 @@ from sqlalchemy import text
 
 from release_ledger.ledger import Caller, Ledger
 from release_ledger.projection import environment_stream
+from tests.cli.test_projections import execute
 from tests.support.command_line import InProcess, Ran
 
 SOURCE: Final = Path(__file__).parents[1] / "sample_plugin"
+README: Final = Path(__file__).parents[2] / "projections" / "README.md"
 NAME: Final = "deployments_per_day"
 PRODUCTION: Final = environment_stream("shop", "production")
 API = Caller(recorded_by="ci")
@@ -101,8 +104,9 @@ def state(status: Ran) -> dict[str, Any]:
 
 
 def counted(ledger: Ledger) -> list[int]:
-    """The live rows: how many deployments a day."""
-    live = f"select deployments from {NAME} join streams using (stream, generation) where folded like '%{NAME}=1%'"
+    """The live rows: how many deployments a day. Asked as the documentation says."""
+    [live] = re.findall(r"`(SELECT … FROM deployments_per_day .*?)`", README.read_text().replace("\n   ", ""))
+    live = live.replace("…", "deployments")
     with ledger.store.database.engine.connect() as connection:
         return [row[0] for row in connection.execute(text(live))]
 
@@ -130,6 +134,10 @@ def test_it_is_installed_used_broken_mended_and_uninstalled(
     [mended] = plugin(("projections", "verify", NAME, "--repair"))
     assert (mended.code, mended.out.splitlines()[-1]) == (0, "No differences are left.")
     assert counted(ledger) == [3]
+    head = f"where stream = '{PRODUCTION}'"
+    execute(ledger, f"update streams set folded = replace(folded, '{NAME}=1', '{NAME}=10') {head}")
+    assert counted(ledger) == []
+    execute(ledger, f"update streams set folded = replace(folded, '{NAME}=10', '{NAME}=1') {head}")
 
     # Uninstalled, as it is in this process: what ran with it goes on without it, and its rows are nobody's.
     ledger.deploy("shop", "production", release_candidate_version="1.0-rc1", by=API)

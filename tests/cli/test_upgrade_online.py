@@ -3,10 +3,12 @@
 import threading
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, cast
 
 import pytest
 
+from release_ledger.cli.output import say
 from release_ledger.environment import Settings
 from release_ledger.ledger import Caller, Ledger
 from release_ledger.projection import Projection, Rows, environment_stream, installed
@@ -16,6 +18,7 @@ from release_ledger.store.store import head_of
 from tests.support.command_line import CommandLine, InProcess
 from tests.support.server import LiveServer, wait_for
 
+upgrade_command = import_module("release_ledger.cli.upgrade")
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
 API = Caller(recorded_by="ci")
 STALE = """\
@@ -139,7 +142,22 @@ def test_what_fails_again_is_said_and_stops_nothing(here: InProcess, ledger: Led
 
 
 @pytest.mark.usefixtures("_the_next_release")
-def test_it_waits_for_a_rebuild_that_is_under_way(here: InProcess, ledger: Ledger) -> None:
+def test_what_is_left_is_said_with_exit_status_1(here: InProcess, ledger: Ledger) -> None:
+    """A script that upgrades must not take a history that was not folded for done."""
+    with ledger.store.database.cursor() as cursor:
+        cursor.execute("update events set topic = 'teleported' where stream = 'environment/shop/staging'")
+
+    upgraded = here("upgrade")
+
+    assert upgraded.code == 1
+    assert "environment/shop/staging is left as it was: version 1 is an event of a newer release" in upgraded.out
+    assert folded(ledger) == [True, False]
+
+
+@pytest.mark.usefixtures("_the_next_release")
+def test_it_waits_for_a_rebuild_that_is_under_way(
+    here: InProcess, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And says so; two hosts that upgrade take turns."""
     over = threading.Event()
 
@@ -151,7 +169,7 @@ def test_it_waits_for_a_rebuild_that_is_under_way(here: InProcess, ledger: Ledge
     begun, another = threading.Event(), threading.Thread(target=rebuild)
     another.start()
     assert begun.wait(20)
-    threading.Timer(0.5, over.set).start()
+    monkeypatch.setattr(upgrade_command, "say", lambda line: (say(line), over.set()))
     ran = here("upgrade")
     another.join()
 

@@ -205,6 +205,11 @@ def fine(answer: TestResponse) -> Any:
     return answer.get_json()
 
 
+def alone(answer: TestResponse) -> dict[str, Any]:
+    """A deployment as it is shown alone, without the events that only this shows."""
+    return {name: value for name, value in fine(answer).items() if name not in ("events", "events_total")}
+
+
 def refused(answer: TestResponse, status: int, code: str, sentence: str | None = None) -> dict[str, Any]:
     """The body of an error, which must have this status and code, and the contract's shape."""
     assert (answer.status_code, answer.get_json(silent=True) and answer.get_json().get("code")) == (

@@ -22,8 +22,12 @@ SENTENCES: Final = OF_THE_DOOR | {(each.status, each.code): each.__doc__ for eac
 # Nothing is limited here, and the database is there.
 NEVER: Final = (429, 500, 502, 503)
 # Well formed, and refused for what a schema cannot say: a moment that is past, a deployment of another version, a
-# parameter beside another, a range that ends before it begins, the form of a URL, names of workflow parameters.
-BEYOND_A_SCHEMA: Final = ({"until"}, {"id"}, {"to"}, {"from"}, {"build_workflow"}, {"deploy_workflow"})
+# parameter beside another, a range that ends before it begins, the form of a URL, names of workflow parameters, what
+# GitHub says of a run.
+BEYOND_A_SCHEMA: Final = (
+    *({"until"}, {"id"}, {"to"}, {"from"}, {"build_workflow"}, {"deploy_workflow"}),
+    {"workflow_run"},
+)
 
 
 def keeps_to_the_contract(_: CheckContext, response: Response, case: Case[Any]) -> None:

@@ -11,6 +11,7 @@ from schemathesis.generation.case import Case
 
 VERSION: Final = "release_candidate_version"
 # What each of these makes may have any name; elsewhere a name that was never heard of ends in a 404.
+_BY_THEIR_IDS: Final = {name: name for name in ("deployment_id", "release_cut_id")}
 MADE_BY: Final = {"putProject": "project_name", "putEnvironment": "env_name", "cutRelease": VERSION}
 
 
@@ -39,6 +40,7 @@ class Memory:
         answer: Any = response.json()
         if isinstance(answer, dict):
             names |= {VERSION: answer.get(VERSION), "deployment_id": answer.get("id")}
+            names |= {"release_cut_id": answer.get("build_id")}
         self.hear(project, **{name: value for name, value in names.items() if isinstance(value, str)})
 
     def lead(self, case: Case[Any]) -> None:
@@ -54,7 +56,7 @@ class Memory:
         if not _is_negative(case, ParameterLocation.HEADER) and case.headers.get("If-Match") not in self._heard:
             case.headers.pop("If-Match", None)
         if isinstance(case.body, dict) and not _is_negative(case, ParameterLocation.BODY):
-            self._lead(case.body, project, {VERSION: VERSION, "to": VERSION, "id": "deployment_id"})
+            self._lead(case.body, project, {VERSION: VERSION, "to": VERSION, "id": "deployment_id"} | _BY_THEIR_IDS)
 
     def _lead(self, names: dict[str, Any], project: str, kinds: Mapping[str, str]) -> None:
         newest = self._newest.get(project, {})

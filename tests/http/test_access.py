@@ -13,12 +13,16 @@ from release_ledger.versions import write_moment
 
 from .client import BOTH_DATABASES, OPERATOR, REPO, Client, EnvironmentClient, Service, commit_of, fine, refused
 
-OPEN: Final = {"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/<name>"}
+OPEN: Final = {"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/<name>", "/api/v1/github/webhook"}
 DEPLOY: Final = {
     ("POST", "/api/releases/<project_name>/releases/<release_candidate_version>"),
     ("POST", "/api/releases/<project_name>/environments/<env_name>/deployments"),
     ("PATCH", "/api/releases/<project_name>/environments/<env_name>/deployments"),
     ("POST", "/api/releases/<project_name>/environments/<env_name>/rollback"),
+    ("PATCH", "/api/releases/<project_name>/releases/<release_candidate_version>"),
+    ("POST", "/api/releases/<project_name>/environments/<env_name>/deployments/<deployment_id>/cancel"),
+    ("POST", "/api/v1/sync-build-github-action"),
+    ("POST", "/api/v1/sync-deploy-github-action"),
 }
 ADMIN: Final = {
     ("PUT", "/api/releases/<project_name>"),
@@ -27,7 +31,8 @@ ADMIN: Final = {
     ("DELETE", "/api/releases/<project_name>/environments/<env_name>/freeze"),
 }
 BODIES: Final[dict[str, dict[str, Any]]] = {
-    "releases/": {"repo": REPO, "commit": commit_of("B-rc1")},
+    "releases/<release": {"repo": REPO, "commit": commit_of("B-rc1"), "status": "ready"},
+    "sync-": {"deployment_id": "0", "release_cut_id": "0", "workflow_run_id": 1},
     "deployments": {"release_candidate_version": "A-rc1", "status": "success"},
     "freeze": {"reason": "holidays"},
     "": {"repo": REPO},
@@ -60,7 +65,7 @@ def asked(client: Client, method: str, rule: str) -> Any:
     path = rule
     for name, value in names.items():
         path = path.replace(f"<{name}>", value)
-    body = next(body for part, body in BODIES.items() if part in path)
+    body = next(body for part, body in BODIES.items() if part in rule)
     return client.send(method, path, body if method in ("POST", "PUT", "PATCH") else None)
 
 

@@ -1,7 +1,7 @@
 """Values of read models edited behind the ledger's back: no event and no answer ever tells of them.
 
 A row is sealed as it is written (docs/decisions/0011-sealed-rows.md). One that is not as it was written is not
-believed, and its stream is folded instead. A process that remembers nothing of the time before the damage has to read the rows.
+believed, and its stream is folded instead. A process that remembers nothing of the time before has to read the rows.
 """
 
 import json
@@ -23,7 +23,7 @@ pytestmark = BOTH_DATABASES
 # Of these a row that is looked for by the damaged value is not found at all: README, "For operators".
 STATE: Final = "update environments set state = replace(state, '{}', '{}')"
 EDITS: Final = {
-    "the deployments that the state counts": STATE.format('"deployments":3', '"deployments":0'),
+    "the deployments that the state counts": STATE.format('"deployments"\\:3', '"deployments"\\:0'),
     "what the state says is running": STATE.format("C-rc1", "A-rc1"),
     "the state is no JSON": "update environments set state = 'garbage'",
     "the state is that of another": "update environments set state ="

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from .client import REPO, Client, EnvironmentClient, Json, Service, commit_of, fine
+from .client import REPO, Client, EnvironmentClient, Json, Service, alone, commit_of, fine
 
 CANDIDATE_KEYS: Final = {
     "release_candidate_version", "release_version", "commit", "repo", "status", "created_at", "actor", "build_url",
@@ -52,10 +52,10 @@ def test_the_keys_of_a_deployment(lived_in: EnvironmentClient) -> None:
     """A deployment has every key that the contract names, in lists, alone and inside an environment."""
     listed = lived_in.deployments()
     shown = lived_in.shown()
-    alone = [fine(lived_in.client.get(f"{lived_in.deployments_path}/{each['id']}")) for each in listed]
+    each_alone = [alone(lived_in.client.get(f"{lived_in.deployments_path}/{each['id']}")) for each in listed]
 
-    assert all(set(each) >= DEPLOYMENT_KEYS for each in [*listed, *alone, shown["running"], shown["latest"]])
-    assert alone == listed
+    assert all(set(each) >= DEPLOYMENT_KEYS for each in [*listed, *each_alone, shown["running"], shown["latest"]])
+    assert each_alone == listed
 
 
 def test_the_keys_of_an_environment(lived_in: EnvironmentClient) -> None:
@@ -143,7 +143,7 @@ def test_what_was_created_is_where_its_location_says(
     assert ("Location" in answer.headers) == (status == 201)
     if status == 201:
         found = production.client.get(answer.headers["Location"])
-        assert fine(found) == answer.get_json()
+        assert alone(found) == answer.get_json()
         assert found.headers["ETag"] == answer.headers["ETag"]
 
 
@@ -204,4 +204,4 @@ def test_a_project_may_have_inner_spaces(admin: Client) -> None:
     assert environment.shown()["project_name"] == "My Project_1-x"
     assert "/My%20Project_1-x/" in answer.headers["Location"]
     assert " " not in listed.headers["Link"].split("; ")[0]
-    assert fine(admin.get(answer.headers["Location"])) == answer.get_json()
+    assert alone(admin.get(answer.headers["Location"])) == answer.get_json()

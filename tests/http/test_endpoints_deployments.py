@@ -2,7 +2,7 @@
 
 import pytest
 
-from .client import EnvironmentClient, Service, commit_of, fine, refused
+from .client import EnvironmentClient, Service, alone, commit_of, fine, refused
 
 
 def test_a_new_deployment(production: EnvironmentClient) -> None:
@@ -196,5 +196,5 @@ def test_one_deployment_by_its_id(production: EnvironmentClient) -> None:
     here = production.client.get(f"{production.deployments_path}/{made['id']}")
     elsewhere = production.client.get(f"{staging.deployments_path}/{made['id']}")
 
-    assert fine(here) == made
+    assert alone(here) == made
     refused(elsewhere, 404, "deployment_not_found", "Deployment not found")

@@ -121,7 +121,7 @@ def test_an_unknown_path(admin: Client, service: Service, path: str) -> None:
         ("DELETE", "/api/releases/web", {"GET", "HEAD", "PUT"}),
         ("PUT", "/api/releases/web/environments/production/deployments", {"GET", "HEAD", "POST", "PATCH"}),
         ("GET", "/api/releases/web/environments/production/freeze", {"DELETE", "PUT"}),
-        ("PATCH", "/api/releases/web/releases/A-rc1", {"GET", "HEAD", "POST"}),
+        ("PUT", "/api/releases/web/releases/A-rc1", {"GET", "HEAD", "POST", "PATCH"}),
         ("POST", "/healthz", {"GET", "HEAD"}),
         ("POST", "/docs/docs.js", {"GET", "HEAD"}),
         ("BREW", "/api/releases", {"GET", "HEAD"}),

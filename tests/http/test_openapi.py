@@ -13,6 +13,7 @@ from .client import REPO, EnvironmentClient, Json, Service, commit_of, refused
 UNDESCRIBED: Final = {"/openapi.json", "/docs", "/docs/<name>"}
 METHODS: Final = {"get", "put", "post", "patch", "delete"}
 HERE: Final = "/api/releases/{project_name}/environments/{env_name}"
+WEBHOOK: Final = "/api/v1/github/webhook"
 EXPOSURE: Final = "/api/releases/{project_name}/commits/{commit}/exposure"
 CANDIDATE: Final = "/api/releases/{project_name}/releases/{release_candidate_version}"
 
@@ -62,8 +63,9 @@ def test_every_operation_says_what_it_does_and_how_it_refuses(described: dict[st
         assert statuses & {"200", "201"}, f"{method} {path}"
         assert "default" not in operation["responses"], f"{method} {path}"
         if path not in ("/healthz", "/readyz"):
-            assert errors >= {"401", "429", "503"}, f"{method} {path}"
-            assert ("403" in errors) == ("{" in path), f"{method} {path}"
+            assert errors >= {"401", "503"}, f"{method} {path}"
+            assert ("429" in errors) == (path != WEBHOOK), f"{method} {path}"
+            assert ("403" in errors) == ("{" in path or "/sync-" in path), f"{method} {path}"
         for status in errors:
             refusal = resolved(described, operation["responses"][status])
             shape, codes = refusal["content"]["application/json"]["schema"]["allOf"]
@@ -77,6 +79,7 @@ def test_every_operation_has_a_name_of_its_own(described: dict[str, Any]) -> Non
 
     assert names == sorted(
         [
+            "cancelDeployment",
             "createDeployment",
             "cutRelease",
             "freezeEnvironment",
@@ -85,6 +88,7 @@ def test_every_operation_has_a_name_of_its_own(described: dict[str, Any]) -> Non
             "getExposure",
             "getProject",
             "getRelease",
+            "githubWebhook",
             "health",
             "listDeployments",
             "listEnvironments",
@@ -96,8 +100,11 @@ def test_every_operation_has_a_name_of_its_own(described: dict[str, Any]) -> Non
             "putEnvironment",
             "putProject",
             "readiness",
+            "reportBuild",
             "reportStatus",
             "rollBack",
+            "syncBuild",
+            "syncDeploy",
             "unfreezeEnvironment",
         ]
     )
@@ -118,7 +125,7 @@ def test_links_lead_from_project_to_rollback(described: dict[str, Any]) -> None:
                     reached.add(link["operationId"])
                     waiting.append(link["operationId"])
 
-    assert reached == set(known) - {"health", "readiness", "metrics"}
+    assert reached == set(known) - {"health", "readiness", "metrics", "githubWebhook"}
 
 
 def test_examples_are_as_described(described: dict[str, Any]) -> None:
@@ -139,7 +146,7 @@ def test_only_the_open_paths_are_described_as_open(described: dict[str, Any]) ->
     open_paths = {path for (_, path), operation in operations(described).items() if operation.get("security") == []}
 
     assert (scheme["type"], scheme["scheme"], described["security"]) == ("http", "bearer", [{"token": []}])
-    assert open_paths == {"/healthz", "/readyz"}
+    assert open_paths == {"/healthz", "/readyz", WEBHOOK}
 
 
 def test_no_schema_holds_what_only_python_understands(described: dict[str, Any]) -> None:
@@ -177,6 +184,8 @@ STEPS: Final[list[tuple[str, str, Any, int]]] = [
     ("get", f"{HERE}/rollback", None, 200),
     ("post", CANDIDATE, {"repo": REPO, "commit": commit_of("A-rc1")}, 201),
     ("post", CANDIDATE, {"repo": REPO, "commit": commit_of("B-rc1")}, 409),
+    ("patch", CANDIDATE, {"status": "ready", "build_url": "x:"}, 200),
+    ("patch", CANDIDATE, {"status": "done"}, 400),
     ("post", f"{HERE}/deployments", {"release_candidate_version": "A-rc1"}, 201),
     ("post", f"{HERE}/deployments", {"release_candidate_version": "A"}, 400),
     ("post", f"{HERE}/rollback", None, 404),
@@ -187,6 +196,11 @@ STEPS: Final[list[tuple[str, str, Any, int]]] = [
         200,
     ),
     ("post", f"{HERE}/rollback", {"to": "A-rc1"}, 201),
+    ("get", f"{HERE}/deployments/{{deployment_id}}", None, 200),
+    ("post", f"{HERE}/deployments/{{deployment_id}}/cancel", {"reason": "by mistake"}, 200),
+    ("post", "/api/v1/sync-deploy-github-action", {"deployment_id": "x", "workflow_run_id": 1}, 404),
+    ("post", "/api/v1/sync-build-github-action", {"release_cut_id": "x", "workflow_run_id": 0}, 400),
+    ("post", WEBHOOK, {}, 404),
     ("get", f"{HERE}/deployments", None, 200),
     ("get", f"{HERE}/running", None, 200),
     ("get", f"{HERE}/running?from=now", None, 400),
@@ -215,6 +229,8 @@ def test_answers_are_as_described(service: Service, described: dict[str, Any]) -
 
     for method, path, body, status in STEPS:
         answer = client.send(method.upper(), path.format(**names), body)
+        if answer.status_code == 201 and "kind" in answer.get_json():
+            names["deployment_id"] = answer.get_json()["id"]
 
         assert answer.status_code == status, f"{method} {path}: {answer.text}"
         content = resolved(described, known[method, path.partition("?")[0]]["responses"][str(status)]).get(

@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Sequence
+from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -130,6 +131,19 @@ class ChangingTheEvent(Sound):
         vars(event)["seen"] = True
 
 
+class ChangingWhatIsInTheEvent(Sound):
+    @on(DeploymentRequested)
+    def requested(self, event: DeploymentRequested, rows: Rows) -> None:
+        super().requested(event, rows)
+        if event.leaves is not None:
+            event.leaves.append("seen")
+
+
+class GivingTheEventAnotherType(Sound):
+    def reported(self, event: DeploymentReported, _rows: Rows) -> None:
+        vars(event)["number"] = str(event.number)
+
+
 class ForgettingOnLoad(Sound):
     def load(self, row: Any) -> Any:
         return {"number": row["number"], "count": 0}
@@ -187,6 +201,8 @@ def test_a_sound_projection_passes(lively: Sequence[Event]) -> None:
         (WithNull, "may not be"),
         (EverGrowing, "looks at 19 rows, more than 8"),
         (ChangingTheEvent, "the fold changes the event"),
+        (ChangingWhatIsInTheEvent, "the fold changes the event"),
+        (GivingTheEventAnotherType, "the fold changes the event"),
         (ForgettingOnLoad, "`load` and `dump` that differ"),
         (KeyedByCI, "the keys depend on what CI sends"),
         (KeyedByTheirClock, "the keys depend on what CI sends"),
@@ -196,6 +212,6 @@ def test_a_sound_projection_passes(lively: Sequence[Event]) -> None:
 def test_a_broken_promise_is_named(broken: type[Projection], complaint: str, lively: Sequence[Event]) -> None:
     """Each in words that say what to change."""
     with pytest.raises(AssertionError) as raised:
-        check_projection(broken(), lively)
+        check_projection(broken(), deepcopy(lively))
 
     assert complaint in str(raised.value)

@@ -49,6 +49,9 @@ def on_postgresql(postgres: Databases) -> Iterator[Callable[[str], Exception]]:
         ("55P03", Failure.UNAVAILABLE),  # a lock was not to be had
         ("42P01", Failure.BROKEN),  # undefined table
         ("42703", Failure.BROKEN),  # undefined column
+        ("42883", Failure.BROKEN),  # undefined operator: text <= bigint
+        ("42804", Failure.BROKEN),  # datatype mismatch
+        ("0A000", Failure.BROKEN),  # cached plan must not change result type
         ("22001", Failure.OTHER),  # value too long
         ("23502", Failure.OTHER),  # null
         ("23505", Failure.OTHER),  # a duplicate, of no table in particular

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import closing, suppress
 from typing import Any, cast
@@ -460,6 +461,29 @@ def commands(ledger: Ledger, numbers: range) -> None:
         version = f"1.{number}-rc1"
         ledger.cut_release_candidate("shop", version, repo="acme/shop", commit=f"{number:040x}", by=BY)
         ledger.report("shop", "production", release_candidate_version=version, status="success", by=BY)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.parametrize("bound", ["PAGE_BYTES", "HELD_BYTES", None])
+def test_memory_is_bounded_by_bytes_too(store: Store, monkeypatch: pytest.MonkeyPatch, bound: str | None) -> None:
+    """Few rows may hold much: each bound does its part, and both together keep little of the whole history."""
+    whole = 400 * 10_000
+    append(store, configured())
+    for number in range(1, 401):
+        append(store, requested(number, reason=f"{number}" * (10_000 // len(f"{number}"))))
+    before = statuses(store)
+    for name in ("PAGE_BYTES", "HELD_BYTES"):
+        monkeypatch.setattr(rebuild, name, 100_000 if name != bound else 10**9)
+    monkeypatch.setattr(staging, "_FILTER_BITS", 1 << 16)  # of a size of its own, whatever the history is
+
+    tracemalloc.start()
+    found = rebuilt(store)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert (peak < whole // 3) == (bound is None), peak
+    assert (found.faults, found.left, statuses(store)) == ((), "", before)
+    assert differences(store) == []
 
 
 @pytest.fixture

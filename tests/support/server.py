@@ -32,11 +32,12 @@ class LiveServer:
         database_url: str | None,
         *,
         workers: int = 1,
+        with_worker: bool = False,
         port: int | None = None,
         cwd: Path | None = None,
         variables: Mapping[str, str] = {},
     ) -> None:
-        self.database_url, self.workers, self.cwd = database_url, workers, cwd
+        self.database_url, self.workers, self.with_worker, self.cwd = database_url, workers, with_worker, cwd
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._variables = dict(variables)
@@ -52,6 +53,7 @@ class LiveServer:
     def launch(self) -> None:
         """Start it and do not wait."""
         arguments = ["serve", "--port", str(self.port), "--workers", str(self.workers)]
+        arguments += [] if self.with_worker else ["--no-worker"]
         with self._file("out").open("ab") as out, self._file("err").open("ab") as err:
             self._process = subprocess.Popen(
                 [*COMMAND, *arguments],

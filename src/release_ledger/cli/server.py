@@ -109,7 +109,7 @@ def load_app(number: int, tell: Connection) -> Front:
     to its parent, which then tells it to stop.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # Counts are kept by number, not by process: the next one goes on counting where one that died left off.
     values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call] # it has no types
     from ..api import create_app
@@ -184,8 +184,7 @@ def _announce(address: str, port: int, ended: threading.Event) -> None:
         return
 
 
-def end_with_parent() -> None:
-    """End this process when its parent has ended, however that did."""
+def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

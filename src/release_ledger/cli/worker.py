@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
+import subprocess
+import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -16,31 +16,37 @@ from ..log import log_as_json
 from ..settings import Settings
 from ..worker import Worker
 from .opening import open_ledger
-from .server import end_with_parent
 
 RESTART_PAUSE_S: Final = 1.0
+LOOKED_AT_S: Final = 0.2
 ENDS_WITHIN_S: Final = 15.0
 
 
 @click.command()
-def worker() -> None:
+@click.option("--beside", "is_beside", is_flag=True, hidden=True)
+def worker(is_beside: bool) -> None:
     """Trigger workflows, and watch for deployments that hang, until told to stop (Ctrl-C or SIGTERM).
 
     Any number may run, on any host that reaches the database; `serve` runs one of its own unless told --no-worker.
     Whatever one that was killed had begun is taken up by another, or by the next, within seconds.
     """
-    click.echo("Working. Stop with Ctrl-C.", err=True)
-    work(Settings.from_environment())
-
-
-def work(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT."""
-    stop = threading.Event()
+    settings, stop = Settings.from_environment(), threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    if is_beside:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends
+        threading.Thread(target=_stop_with_parent, args=(stop,), daemon=True).start()
+    else:
+        click.echo("Working. Stop with Ctrl-C.", err=True)
     log_as_json()
     with open_ledger(settings) as ledger:
         Worker(ledger, settings).run(stop)
+
+
+def _stop_with_parent(stop: threading.Event) -> None:
+    """Whoever started it holds the other end of its standard input, until it ends, however it does."""
+    sys.stdin.buffer.read()
+    stop.set()
 
 
 @contextmanager
@@ -60,22 +66,14 @@ def beside(wanted: bool) -> Iterator[None]:
 
 
 def _keep(ended: threading.Event) -> None:
-    context = multiprocessing.get_context("spawn")
     while not ended.is_set():
-        process = context.Process(target=_work_beside, name="release-ledger worker")
-        process.start()
-        while process.is_alive() and not ended.is_set():
-            ended.wait(0.2)
-        if process.is_alive():
+        command = [sys.executable, "-m", "release_ledger", "worker", "--beside"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # noqa: S603 - our own command
+            while process.poll() is None and not ended.wait(LOOKED_AT_S):
+                pass
             process.terminate()
-            process.join(ENDS_WITHIN_S)
-            process.kill()
-        process.join()
-        process.close()
-        time.sleep(0 if ended.is_set() else RESTART_PAUSE_S)
-
-
-def _work_beside() -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # Ctrl-C is for the parent, which then tells it to stop
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    work(Settings.from_environment())
+            try:
+                process.wait(ENDS_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        ended.wait(RESTART_PAUSE_S)

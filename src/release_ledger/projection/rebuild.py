@@ -99,10 +99,11 @@ class _Reading:
         self._seat, self.failed = seat, False
 
     def read(self, statement: Statement, params: Params) -> list[Row]:
-        self.failed = True
-        rows = self._seat.read(statement, params)
-        self.failed = False
-        return rows
+        try:
+            return self._seat.read(statement, params)
+        except Exception:
+            self.failed = True
+            raise
 
 
 class _Refold:

@@ -20,7 +20,7 @@ class Failure(Enum):
     IN_DOUBT = auto()  # the answer to a commit may be lost: the same append again, then compare digests
     UNREACHABLE = auto()  # no connection was to be had, so nothing was sent: again, for a moment
     UNAVAILABLE = auto()  # nothing was written, and the database cannot: 503
-    BROKEN = auto()  # a table or column is not there: fold, or append carefully
+    BROKEN = auto()  # a table or column is not there, or of another type: fold, or append carefully
     OTHER = auto()  # something about a row: append carefully
 
 
@@ -40,6 +40,8 @@ _SQLITE_CONFLICTS = (
 _CONFLICTS = ("events_pkey", "streams_pkey", "idempotency_keys_pkey")
 _UNAVAILABLE_CLASSES = ("53", "57", "58")
 _IN_DOUBT_STATES = ("57P01", "57P02", "57P03", "57P05")
+# No table, no column, or one of another type: not comparable, not assignable, not what a prepared statement gave.
+_BROKEN_STATES = ("42P01", "42703", "42883", "42804", "0A000")
 _SQLITE_UNAVAILABLE = frozenset(
     (
         sqlite3.SQLITE_BUSY,

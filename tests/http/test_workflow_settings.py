@@ -1,0 +1,142 @@
+"""Workflows in settings: what could not be triggered, or would show a secret, is refused when it is saved."""
+
+from typing import Any, Final
+
+import pytest
+
+from .client import REPO, Client, EnvironmentClient, Service, fine, refused
+
+GITHUB: Final = {"kind": "github", "workflow": "deploy.yml", "ref": "main"}
+HTTP: Final = {"kind": "http", "url": "https://deploy.example/hook"}
+
+
+def said_of(production: EnvironmentClient, workflow: dict[str, Any]) -> dict[str, Any]:
+    """What is wrong with it; the same of a deploy and of a build workflow."""
+    of_environment = production.client.put(production.path, {"deploy_workflow": workflow})
+    of_project = production.client.put(production.project_path, {"repo": REPO, "build_workflow": workflow})
+    said: dict[str, Any] = refused(of_environment, 400, "invalid_request")["details"]["deploy_workflow"]
+    assert refused(of_project, 400, "invalid_request")["details"]["build_workflow"] == said
+    return said
+
+
+@pytest.mark.parametrize(
+    "workflow",
+    [
+        GITHUB | {"workflow": "12345"},
+        GITHUB | {"parameters": {"color": "blue", "sha": "${commit}", "to": "${environment}-${kind}", "cost": "$5"}},
+        GITHUB | {"parameters": {f"p{number}": "x" for number in range(22)}},
+        GITHUB | {"parameters": {"token": "", "api_key": "${release_version}"}},
+        GITHUB | {"prefix": "_ci-2_"},
+        HTTP,
+        {"kind": "http", "url": "http://127.0.0.1:8080/hook?x=1"},
+        {"kind": "http", "url": "http://localhost/hook"},
+        {"kind": "http", "url": "http://[::1]/hook"},
+    ],
+)
+def test_what_can_be_triggered_is_saved(production: EnvironmentClient, workflow: dict[str, Any]) -> None:
+    """And shown as it was given."""
+    answer = production.client.put(production.path, {"deploy_workflow": workflow})
+
+    assert fine(answer)["deploy_workflow"] == workflow
+
+
+@pytest.mark.parametrize("kind", ["buildkite", "jenkins", "GitHub"])
+def test_another_kind_is_told_of_those_there_are(production: EnvironmentClient, kind: str) -> None:
+    """Whoever comes from another CI reads at once what is possible."""
+    said = said_of(production, {"kind": kind, "organization": "acme", "pipeline": "deploy"})
+
+    assert said == {"kind": ["Must be one of: github, http."]}
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://deploy.example/hook", "https://me:hunter2@deploy.example/", "https://me@deploy.example/", "https://",
+     "ftp://deploy.example", "https://deploy.example/a b", "https://deploy.example:x/", "", "https://x/" + "y" * 2000,
+     "http://localhost.example/", "http://10.0.0.1/", "//deploy.example", "https://[::1/"],
+)  # fmt: skip
+def test_an_address_that_is_never_called(production: EnvironmentClient, url: str) -> None:
+    """Plain http leaves this machine in the clear, and a password in an address ends up in logs."""
+    said = said_of(production, {"kind": "http", "url": url})
+
+    assert set(said) == {"url"}
+    assert "hunter2" not in str(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("npm_token", "x"),
+        ("PASSWORD", "x"),
+        ("apiKey", "x"),
+        ("color", "ghp_" + "a1B2" * 9),
+        ("color", "-----BEGIN RSA PRIVATE KEY-----"),
+        ("database", "postgres://me:hunter2@db/x"),
+        ("color", "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY1"),
+    ],
+)
+def test_a_parameter_that_looks_like_a_secret(production: EnvironmentClient, name: str, value: str) -> None:
+    """The refusal names the parameter and says why; it does not repeat the value."""
+    said = said_of(production, GITHUB | {"parameters": {"fine": "x", name: value}})
+
+    assert set(said["parameters"]) == {name}
+    assert "logs of a run show parameters" in said["parameters"][name][0]
+    assert value == "x" or value not in str(said)
+
+
+def test_a_placeholder_that_stands_for_nothing(production: EnvironmentClient) -> None:
+    """The refusal names those that there are."""
+    said = said_of(production, GITHUB | {"parameters": {"color": "${colour}"}})
+
+    assert said["parameters"]["color"] == [
+        "${colour} stands for nothing. There are ${commit}, ${environment}, ${kind}, ${release_candidate_version},"
+        " ${release_version}."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("parameters", {f"p{number}": "x" for number in range(23)}),
+        ("parameters", {"é": "x"}),
+        ("prefix", ""),
+        ("prefix", "1_"),
+        ("prefix", "a b"),
+        ("prefix", "a\n"),
+        ("prefix", "x" * 51),
+    ],
+)
+def test_what_github_would_refuse(production: EnvironmentClient, key: str, value: object) -> None:
+    """More inputs than GitHub takes, and names that inputs cannot have."""
+    assert set(said_of(production, GITHUB | {key: value})) == {key}
+
+
+def test_a_signed_request_needs_the_secret(upgraded_url: str) -> None:
+    """Without it nothing could be signed: the refusal names the variable."""
+    service = Service(upgraded_url, http_secret=None)
+    try:
+        production = service.environment()
+
+        assert "RELEASE_LEDGER_HTTP_SECRET" in said_of(production, HTTP)["url"][0]
+        fine(production.client.put(production.path, {"deploy_workflow": GITHUB}))
+    finally:
+        service.close()
+
+
+def test_where_a_candidate_goes_after_its_build(admin: Client) -> None:
+    """`deploy_after_build` is set, shown, and replaced like every setting; the environment need not be there yet."""
+    path = "/api/releases/web"
+
+    given = fine(admin.put(path, {"repo": REPO, "deploy_after_build": "staging"}))
+    shown = fine(admin.get(path))
+    replaced = fine(admin.put(path, {"repo": REPO, "deploy_after_build": None}))
+
+    assert (given["deploy_after_build"], shown["deploy_after_build"]) == ("staging", "staging")
+    assert replaced["deploy_after_build"] is None
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "x" * 101, 7, ["staging"]])
+def test_deploy_after_build_must_be_a_name(admin: Client, name: object) -> None:
+    """A name that no environment can have is refused."""
+    answer = admin.put("/api/releases/web", {"repo": REPO, "deploy_after_build": name})
+
+    assert set(refused(answer, 400, "invalid_request")["details"]) == {"deploy_after_build"}
