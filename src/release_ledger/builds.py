@@ -35,7 +35,9 @@ def report(state: Project, known: Candidate, command: ReportBuild, now: str) -> 
         return ()
     at = min(command.occurred_at or now, now)
     after = with_build(known, command.status, at, command.build_url, command.error_message)
-    if after == known:
+    is_timed = command.occurred_at is not None and command.occurred_at <= now
+    keys = {} if is_timed else {"build_key": known["build_key"], "build_url_key": known["build_url_key"]}
+    if {**after, **keys} == known:
         return ()
     becomes_ready = known["status"] != "ready" and after["status"] == "ready"
     reported = BuildReported(

@@ -1,11 +1,14 @@
 """Settings come from the environment, once; what cannot be used is named, secrets are never shown."""
 
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
 from release_ledger.errors import ConfigurationError
 from release_ledger.settings import Settings
+
+SECRET = "whsec_" + b64encode(b"x" * 24).decode()
 
 
 def test_nothing_needs_to_be_set() -> None:
@@ -19,6 +22,10 @@ def test_nothing_needs_to_be_set() -> None:
         github_webhook_secret=None,
         signing_key_file=None,
         rate_limit=1000,
+        github_check="required",
+        http_secret=None,
+        allow_private_addresses=False,
+        cancel_holds_s=30,
     )
 
 
@@ -35,6 +42,10 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
             "RELEASE_LEDGER_GITHUB_WEBHOOK_SECRET": "hook",
             "RELEASE_LEDGER_SIGNING_KEY_FILE": str(key_file),
             "RELEASE_LEDGER_RATE_LIMIT": "0",
+            "RELEASE_LEDGER_GITHUB_CHECK": "best_effort",
+            "RELEASE_LEDGER_HTTP_SECRET": SECRET,
+            "RELEASE_LEDGER_ALLOW_PRIVATE_ADDRESSES": "true",
+            "RELEASE_LEDGER_CANCEL_HOLDS_S": "5",
         }
     )
 
@@ -45,6 +56,10 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         github_webhook_secret="hook",
         signing_key_file=key_file,
         rate_limit=0,
+        github_check="best_effort",
+        http_secret=SECRET,
+        allow_private_addresses=True,
+        cancel_holds_s=5,
     )
 
 
@@ -72,6 +87,19 @@ def test_an_empty_variable_is_unset() -> None:
         ("RATE_LIMIT", "many"),
         ("RATE_LIMIT", "\u0663"),
         ("RATE_LIMIT", "1" * 5000),
+        ("GITHUB_URL", "https://me:hunter2@github.example.com"),
+        ("GITHUB_URL", "https://github.example.com:x"),
+        ("GITHUB_CHECK", "optional"),
+        ("HTTP_SECRET", "hunter2"),
+        ("HTTP_SECRET", "whsec_hunter2"),
+        ("HTTP_SECRET", "whsec_" + b64encode(b"hunter2" * 3).decode()),
+        ("HTTP_SECRET", "whsec_" + b64encode(b"x" * 65).decode()),
+        ("HTTP_SECRET", b64encode(b"x" * 32).decode()),
+        ("ALLOW_PRIVATE_ADDRESSES", "yes"),
+        ("ALLOW_PRIVATE_ADDRESSES", "1"),
+        ("CANCEL_HOLDS_S", "-1"),
+        ("CANCEL_HOLDS_S", "0.5"),
+        ("CANCEL_HOLDS_S", "3601"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(name: str, value: str) -> None:
@@ -88,6 +116,7 @@ def test_the_representation_shows_no_secret() -> None:
         database_url="postgresql+psycopg://user:hunter2@db/ledger",
         github_token="hunter2",
         github_webhook_secret="hunter2",
+        http_secret="whsec_hunter2",
     )
 
     assert "hunter2" not in repr(settings)

@@ -169,7 +169,12 @@ def test_it_waits_for_a_rebuild_that_is_under_way(
     begun, another = threading.Event(), threading.Thread(target=rebuild)
     another.start()
     assert begun.wait(20)
-    monkeypatch.setattr(upgrade_command, "say", lambda line: (say(line), over.set()))
+
+    def says(line: str) -> None:
+        say(line)
+        over.set()
+
+    monkeypatch.setattr(upgrade_command, "say", says)
     ran = here("upgrade")
     another.join()
 

@@ -35,8 +35,8 @@ class DescribedApi:
     def __init__(self, url: str) -> None:
         """Over an upgraded database, in which two versions run one after the other."""
         self.answers: Counter[tuple[str, int]] = Counter()
-        given = {"http_secret": HTTP_SECRET, "github_webhook_secret": WEBHOOK_SECRET}
-        self.app = create_app(Settings(database_url=url, rate_limit=0, **given))
+        secrets: dict[str, Any] = {"http_secret": HTTP_SECRET, "github_webhook_secret": WEBHOOK_SECRET}
+        self.app = create_app(Settings(database_url=url, rate_limit=0, **secrets))
         self.app.wsgi_app = Signing(self.app.wsgi_app)  # type: ignore[method-assign] # as Flask says
         self.schema = schemathesis.openapi.from_wsgi("/openapi.json", self.app)
         self._adjust_checks()
@@ -53,7 +53,7 @@ class DescribedApi:
         built = fine(self.client.post(f"{production.project_path}/releases/2.0.0-rc1", to_build))
         self._known = {"env_name": "production", "release_candidate_version": "1.4.0-rc1"}
         self._known["deployment_id"] = production.shown()["latest"]["id"]
-        self._known["release_cut_id"] = built["build_id"]
+        self._known |= {"triggered_id": self._known["deployment_id"], "release_cut_id": built["build_id"]}
         self.memory = Memory("web", self._known)
 
     def start_anew(self, copy: Callable[[], str]) -> None:

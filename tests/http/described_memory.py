@@ -11,7 +11,8 @@ from schemathesis.generation.case import Case
 
 VERSION: Final = "release_candidate_version"
 # What each of these makes may have any name; elsewhere a name that was never heard of ends in a 404.
-_BY_THEIR_IDS: Final = {name: name for name in ("deployment_id", "release_cut_id")}
+# Only the deployment that a workflow was to be started for has a run.
+_BY_THEIR_IDS: Final = {"deployment_id": "triggered_id", "release_cut_id": "release_cut_id"}
 MADE_BY: Final = {"putProject": "project_name", "putEnvironment": "env_name", "cutRelease": VERSION}
 
 

@@ -125,6 +125,20 @@ class ApiMachine(RuleBasedStateMachine):
         self.api.report(name, version, status, named=self.api.environments[other].deployments[0].id)
         self.touched = name
 
+    @rule(version=any_version, status=st.sampled_from(("pending", "ready", "failed", "failed")), message=messages)
+    def report_build(self, version: str, status: str, message: str | None) -> None:
+        """Of a candidate without a build, too; one that failed is deployed no more until it is ready."""
+        self.api.report_build(version, status, message)
+        if status == "failed" and version in VERSIONS:
+            self.api.report_build(version, "ready", None)
+
+    @rule(name=names, other=names, back=st.integers(0, 5), reason=reasons)
+    def cancel(self, name: str, other: str, back: int, reason: str | None) -> None:
+        """One of its own, or of another environment, which is unknown here."""
+        newest_first = self.api.environments[other].newest_first
+        self.api.cancel(name, newest_first[min(back, len(newest_first) - 1)].id, reason)
+        self.touched = name
+
     @rule(name=names, strategy=strategies, force=st.booleans(), reason=reasons)
     def roll_back(self, name: str, strategy: str | None, force: bool, reason: str | None) -> None:
         self.api.roll_back(name, strategy=strategy, force=force, reason=reason)

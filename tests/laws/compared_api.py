@@ -72,6 +72,22 @@ class ComparedApi(ApiCalls):
         answer = self.compare_in(name, reply, 200, outcome)
         assert fits or answer is None or "external_url" in answer["details"]
 
+    def report_build(self, version: str, status: str, message: str | None) -> None:
+        reply = self.call("PATCH", f"/releases/{version}", given(status=status, error_message=message))
+
+        def outcome(_: str) -> Answer:
+            return self.project.report_build(version, status, message)
+
+        self.compare(self.project, f"project/{self.project_name}", reply, 200, outcome)
+
+    def cancel(self, name: str, id_: str, reason: str | None) -> None:
+        reply = self.call("POST", f"/environments/{name}/deployments/{id_}/cancel", given(reason=reason))
+
+        def outcome(now: str) -> Answer:
+            return self.environments[name].cancel(id_, now)
+
+        self.compare_in(name, reply, 200, outcome)
+
     def roll_back(
         self,
         name: str,

@@ -58,6 +58,16 @@ class ProjectModel:
         )
         return self.candidates[-1]
 
+    def report_build(self, version: str, status: str, message: str | None) -> Answer:
+        """What is told now is the newest: `pending` ends nothing. The same again records nothing."""
+        known = self.candidate(version)
+        if status == "pending":
+            return known
+        after = known | {"status": status, "error_message": message if status == "failed" else None}
+        self.version += after != known
+        known |= after
+        return known
+
 
 @dataclass
 class EnvironmentModel:
@@ -134,6 +144,16 @@ class EnvironmentModel:
         self.deployments[meant.number - 1] = after
         self.version += 1
         return self._shown(after)
+
+    def cancel(self, id_: str, now: str) -> Answer:
+        """Without a run it is canceled at once, also while frozen; what has ended stays as it is."""
+        meant = next((d for d in self.deployments if d.id == id_), None)
+        if meant is None:
+            raise Refused("deployment_not_found")
+        if not meant.finished:
+            meant.ending = Ending("rollback", "canceled", now)
+            self.version += 1
+        return self._shown(meant)
 
     def roll_back(
         self,

@@ -162,6 +162,17 @@ def test_a_deployment_that_ended_before_is_not_triggered(shop: Shop, github: Sta
     assert sum(github.started.values()) == 1
 
 
+def test_an_environments_wishes_are_carried_out_in_their_order(shop: Shop, github: StandIn, upgraded_url: str) -> None:
+    """The second deployment waits as long as the first is tried."""
+    github.fail_next(*[LIMITED] * 2)
+    deployments = [shop.deploy(number=number) for number in (1, 2, 3)]
+
+    with working(shop.ledger, settings_for(upgraded_url, github)):
+        assert eventually(lambda: len(github.runs) == 3)
+
+    assert [run.deployment for run in github.runs.values()] == deployments
+
+
 def test_two_workers_start_a_workflow_once(shop: Shop, github: StandIn, upgraded_url: str) -> None:
     """Whoever has the lease does it."""
     settings = settings_for(upgraded_url, github)

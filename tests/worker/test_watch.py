@@ -5,7 +5,7 @@ from dataclasses import replace
 from release_ledger.environment import Settings
 from release_ledger.events import DeploymentGivenUp, DeploymentReported
 from release_ledger.ledger import Ledger
-from tests.support.github_faults import BROKEN, CUT_AFTER, NOT_FOUND
+from tests.support.github_faults import BROKEN, CUT_AFTER, LIMITED, NOT_FOUND
 from tests.support.github_stand_in import StandIn
 from tests.support.working import API, HURRIED, REPO, Shop, eventually, settings_for, working
 from tests.worker.test_cancel import running
@@ -88,6 +88,18 @@ def test_nothing_with_a_run_is_given_up_while_github_is_down(
         github.fault_for = lambda _: None
         github.finish(next(iter(github.runs)))
         shop.becomes("success", deployment)
+
+
+def test_what_is_still_being_triggered_is_not_stuck(ledger: Ledger, github: StandIn, upgraded_url: str) -> None:
+    """GitHub is down for longer than a deployment may be silent."""
+    shop = Shop(ledger, "production", stuck_after_s=1)
+    github.fault_for = lambda _: LIMITED
+    with working(ledger, settings_for(upgraded_url, github)):
+        deployment = shop.deploy()
+        eventually(lambda: False, within_s=2)
+        assert shop.deployment(deployment)["status"] == "pending"
+        github.fault_for = lambda _: None
+        assert eventually(lambda: github.started[deployment] == 1)
 
 
 def test_what_a_dead_worker_had_begun_is_taken_up(shop: Shop, github: StandIn, upgraded_url: str) -> None:

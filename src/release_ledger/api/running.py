@@ -26,9 +26,9 @@ blueprint = LedgerBlueprint(
 def list_running_periods(query: dict[str, Any], project_name: str, env_name: str) -> Response:
     """What ran in an environment, from when to when, newest first.
 
-    The times are those that CI reported, but which deployments have a period depends on the order in which their successes
-    were recorded: one whose success was reported only after a newer deployment had succeeded never ran, by what the ledger
-    knew at any time, whatever its report says of when it happened.
+    The times are those that CI reported, but which deployments have a period depends on the order in which their
+    successes were recorded: one whose success was reported only after a newer deployment had succeeded never ran, by
+    what the ledger knew at any time, whatever its report says of when it happened.
     """
     begins, ends = query.get("from_"), query.get("to")
     return paged(query, partial(ledger().running, project_name, env_name, begins=begins, ends=ends))
@@ -40,8 +40,8 @@ def list_running_periods(query: dict[str, Any], project_name: str, env_name: str
 def get_exposure(project_name: str, commit: str) -> Response:
     """Where and for how long a commit has been running.
 
-    Seconds of the periods that `running` lists, by the times that CI reported. They depend on the order in which successes
-    were recorded: a deployment whose success was reported only after a newer one had succeeded never ran, and counts for
-    nothing.
+    Seconds of the periods that `running` lists, by the times that CI reported. They depend on the order in which
+    successes were recorded: a deployment whose success was reported only after a newer one had succeeded never ran,
+    and counts for nothing.
     """
     return json_response(ledger().exposure(project_name, commit))

@@ -42,7 +42,9 @@ class WorkflowSchema(OpenSchema):
         metadata={"description": "More inputs. The logs of a run show them: no secrets."},
     )
     prefix = fields.String(
-        validate=validate.Regexp(PREFIX_PATTERN.replace("$", r"\Z"), error="Must be letters, digits, _ and -, and begin with a letter or _."),
+        validate=validate.Regexp(
+            PREFIX_PATTERN.replace("$", r"\Z"), error="Must be letters, digits, _ and -, and begin with a letter or _."
+        ),
         metadata={"pattern": PREFIX_PATTERN, "description": "Of the names of the inputs; `aviator_` unless set."},
     )
     url = fields.String(

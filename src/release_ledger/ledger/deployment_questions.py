@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import bindparam, func, select
 
 from ..errors import DeploymentNotFound
-from ..events import DeploymentEvent, Event
+from ..events import DeploymentEvent, DeploymentRequested, Event
 from ..projection import environment_stream
 from ..projections.deployment_events import DeploymentEvents
 from ..store import Head, Row, Source, Statement
@@ -66,7 +66,8 @@ class DeploymentQuestions(EnvironmentQuestions):
         found = [picked(row, "event")["version"] for row in source.read(_VERSIONS, place)]
         total = source.read(_TOTAL, place)[0]["total"] if len(found) == EVENTS_SHOWN else len(found)
         events = self._decoded(head.stream, found[::-1])
-        if len(events) != len(found) or any(getattr(event, "number", None) != number for event in events):
+        is_whole = len(found) == EVENTS_SHOWN or (bool(events) and isinstance(events[0], DeploymentRequested))
+        if not is_whole or [getattr(event, "number", None) for event in events] != [number] * len(found):
             raise NotLive(head.stream, "deployment_events")
         emails = self._emails(event.person_id for event in events)
         return {"events": [_event(event, emails) for event in events], "events_total": total}
