@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from release_ledger.ledger import Ledger
-from tests.cli.test_serve import processes, wait_for
+from tests.cli.test_serve import processes
 from tests.support.command_line import COMMAND, environment
 from tests.support.github_stand_in import StandIn
-from tests.support.server import LiveServer
+from tests.support.server import LiveServer, wait_for
 from tests.support.working import REPO, TOKEN, Shop, eventually
 
 

@@ -182,15 +182,12 @@ def test_a_column_is_missing(witness: Witness, table: str) -> None:
 
 
 def test_reading_needs_no_events(witness: Witness) -> None:
-    """While the rows are whole, no question is answered by folding: it would find nothing here."""
+    """While the rows are whole, no question is answered by folding: it would find nothing here.
+
+    One deployment's answer shows its events, which are read from the history.
+    """
     production = witness.production
-    paths = [
-        "",
-        "/deployments",
-        "/deployments?status=success",
-        "/rollback",
-        f"/deployments/{production.deployments()[0]['id']}",
-    ]
+    paths = ["", "/deployments", "/deployments?status=success", "/rollback"]
     before = [fine(production.client.get(f"{production.path}{path}")) for path in paths]
     witness.service.run("delete from events")
 

@@ -221,6 +221,18 @@ def test_a_run_is_known_by_its_name(service: Service, production: EnvironmentCli
     assert events[2]["data"]["run_attempt"] == 1
 
 
+def test_a_run_reports_its_own_deployment(
+    service: Service, production: EnvironmentClient, started: dict[str, Any]
+) -> None:
+    """And not a newer one of the same version."""
+    newer = production.deploy("A-rc1")
+
+    fine(tell(service.stranger(), run_of(conclusion="failure", display_title=f"Deploy {started['id']}")))
+
+    assert as_shown(production, started)["status"] == "failure"
+    assert as_shown(production, newer) == newer
+
+
 def test_a_name_in_another_repository_counts_for_nothing(
     service: Service, production: EnvironmentClient, started: dict[str, Any]
 ) -> None:

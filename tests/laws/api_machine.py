@@ -129,7 +129,9 @@ class ApiMachine(RuleBasedStateMachine):
     def report_build(self, version: str, status: str, message: str | None) -> None:
         """Of a candidate without a build, too; one that failed is deployed no more until it is ready."""
         self.api.report_build(version, status, message)
-        if status == "failed" and version in VERSIONS:
+        if status == "failed" and version == TO_BE_BUILT:
+            self.api.cut(version)  # once more
+        elif status == "failed":
             self.api.report_build(version, "ready", None)
 
     @rule(name=names, other=names, back=st.integers(0, 5), reason=reasons)

@@ -39,6 +39,9 @@ class ProjectModel:
             if known["release_candidate_version"] == version:
                 if known["commit"] != commit.lower():
                     raise Refused("release_candidate_exists")
+                if build is not None and (known["build_id"] is None or known["status"] == "failed"):
+                    self.version += 1
+                    known |= {"status": "pending", "build_id": build, "build_url": None, "error_message": None}
                 return known
         self.version += 2 if build else 1  # the candidate, and its build
         self.candidates.append(

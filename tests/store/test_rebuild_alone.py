@@ -124,6 +124,7 @@ def test_a_connection_that_is_lost_takes_the_lock_and_the_work_with_it(
         with store.database.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
             )
         wait_for(lambda: not is_running(store))
         process.communicate("\n" * 50, timeout=ENDS_WITHIN_S)
@@ -176,7 +177,7 @@ def test_two_processes_rebuild_everything(history_url: str) -> None:
 
         assert sorted(one.stream for one in came) == sorted(before)
         assert {one.stream: one.events for one in came} == before
-        assert sum(folded) == 9_000
+        assert sum(folded) == sum(before.values()) >= 9_000
         assert all(head_of(store, stream).generation > 0 for stream in before)
         assert all(generations(store, stream) == {head_of(store, stream).generation} for stream in before)
         assert [found for _, found in verify(store) if found] == []

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, select
 
 from ..store import Statement
 from ..store.schema import EVENTS
 from .alone import Seat
 
-_C: Final = EVENTS.c
-_NEXT = (
-    select(_C.version, _C.topic, _C.state, func.length(_C.state).label("size"))
-    .where(_C.stream == bindparam("stream"), _C.version > bindparam("after"))
-    .order_by(_C.version)
-    .limit(bindparam("events"))
-    .subquery("next")
-)
-_BEFORE = func.sum(_NEXT.c.size).over(order_by=_NEXT.c.version, rows=(None, 0)) - _NEXT.c.size
-_MEASURED = select(_NEXT, _BEFORE.label("before")).subquery("measured")
-_PAGE = Statement(
-    select(_MEASURED.c.version, _MEASURED.c.topic, _MEASURED.c.state)
-    .where(_MEASURED.c.before < bindparam("bytes"))
-    .order_by(_MEASURED.c.version)
+_PAGE: Final = Statement(
+    select(EVENTS.c.version, EVENTS.c.topic, EVENTS.c.state)
+    .where(EVENTS.c.stream == bindparam("stream"), EVENTS.c.version > bindparam("after"))
+    .order_by(EVENTS.c.version)
+    .limit(bindparam("limit"))
 )
 
 
@@ -36,11 +27,18 @@ class Page(NamedTuple):
 
 
 def page_after(seat: Seat, stream: str, after: int, events: int, size: int) -> Page:
-    """The next events of a stream, the last of them the one that makes it `size` bytes."""
-    place = {"stream": stream, "after": after, "events": events, "bytes": size}
+    """The next events of a stream, the last of them the one that makes it `size` bytes.
+
+    PostgreSQL's driver has read all of them by then; so that is no more than `events` times the longest event.
+    """
     sql, binds, own = _PAGE.compiled(seat.dialect)
+    place = {"stream": stream, "after": after, "limit": events}
     binary = {"binary": True} if seat.database.is_postgresql else {}
     seat.cursor.execute(sql, [{**own, **place}[bind] for bind in binds], **binary)
-    found = list(seat.cursor.fetchall())
-    read = sum(len(state) for _, _, state in found)
+    found, read = [], 0
+    for row in seat.cursor:
+        found.append(row)
+        read += len(row[2])
+        if read >= size:
+            break
     return Page(found, read, len(found) == events or read >= size)

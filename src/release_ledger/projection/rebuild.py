@@ -29,7 +29,7 @@ from .pages import page_after
 from .projection import Projection
 from .staging import Held, Stage, remove
 
-PAGE_EVENTS: Final = 2_000
+PAGE_EVENTS: Final = 1_000
 PAGE_BYTES: Final = 4_000_000
 HELD_ROWS: Final = 20_000  # of one projection; then a quarter of them is written and forgotten
 HELD_BYTES: Final = 16_000_000  # of one projection, by the events that they were made of

@@ -58,7 +58,7 @@ class Watch:
             return  # asked again after a while
         if run is not None:
             self._report(wish, run)
-        else:
+        elif is_stuck:
             self._ledger.give_up(watched, error_message=GONE, by=BY)
 
     def _report(self, wish: Wish, run: Run) -> None:
