@@ -86,6 +86,32 @@ PEOPLE = Table(
     Column("email", Text, nullable=False),
 )
 
+FEED = Table(
+    "feed",
+    METADATA,
+    Column("seq", BigInteger, primary_key=True),
+    Column("stream", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+)
+
+CHECKPOINT_LEAVES = Table(
+    "checkpoint_leaves",
+    METADATA,
+    Column("position", BigInteger, primary_key=True),
+    Column("stream", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+)
+
+CHECKPOINTS = Table(
+    "checkpoints",
+    METADATA,
+    Column("size", BigInteger, primary_key=True),
+    Column("root", LargeBinary, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("made_at", Text, nullable=False),
+)
+
 
 def mark_of(stream: str | ColumnElement[str]) -> ColumnElement[str]:
     """How a stream stands, in one text that changes whenever its head does (`Head.mark`); empty for one that is not.
