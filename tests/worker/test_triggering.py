@@ -173,6 +173,24 @@ def test_an_environments_wishes_are_carried_out_in_their_order(shop: Shop, githu
     assert [run.deployment for run in github.runs.values()] == deployments
 
 
+def test_a_wish_that_was_damaged_is_carried_out_as_it_was_recorded(
+    shop: Shop, github: StandIn, upgraded_url: str
+) -> None:
+    """Its row says another workflow, which nobody wished."""
+    from sqlalchemy import text
+
+    deployment = shop.deploy()
+    with shop.ledger.store.database.engine.connect() as connection:
+        connection.execute(text("UPDATE outbox SET workflow = replace(workflow, 'deploy', 'destroy')"))
+        if connection.in_transaction():
+            connection.commit()
+
+    with working(shop.ledger, settings_for(upgraded_url, github)):
+        assert eventually(lambda: github.started[deployment] == 1)
+
+    assert {run.workflow for run in github.runs.values()} == {"deploy.yml"}
+
+
 def test_two_workers_start_a_workflow_once(shop: Shop, github: StandIn, upgraded_url: str) -> None:
     """Whoever has the lease does it."""
     settings = settings_for(upgraded_url, github)

@@ -14,7 +14,7 @@ from ..deployment import Deployment
 from ..environment import Environment
 from ..projection import FoldedSource, environment_stream, fold_streams, installed, listed, project_stream
 from ..projections.deployments import Deployments
-from ..projections.environments import Environments
+from ..projections.environments import NOW, Environments
 from ..projections.outbox import WANTED, Outbox
 from ..projections.release_candidates import ReleaseCandidates
 from ..store import ReadModelBroken, Row, Source, Statement
@@ -51,7 +51,7 @@ _UNFINISHED = Statement(
     select(*_HEADS, *labelled(D, "deployment"), *labelled(E, "environment"), *labelled(W, "wish"))
     .select_from(
         D.join(_HEAD, belongs(D, _HEAD))
-        .join(E, belongs(E, _HEAD))
+        .join(E, belongs(E, _HEAD) & (E.c.slot == NOW))
         .outerjoin(W, and_(belongs(W, _HEAD), W.c.kind == "trigger", W.c.number == D.c.number))
     )
     .where(D.c.finished == 0)
@@ -109,12 +109,18 @@ class OutboxQuestions(EnvironmentQuestions):
     """What can be asked of the outbox."""
 
     def wanted(self) -> list[Wish]:
-        """What is still to be done, the oldest first, at most `MOST_WISHES`; of streams whose outbox is live."""
-        return self._wishes(self.store, _WANTED, {})
+        """What is still to be done, the oldest first, at most `MOST_WISHES`; of streams whose outbox is live.
+
+        Where a row of it is not as it was written, its stream is folded: nothing that is wanted is passed over.
+        """
+        damaged: set[str] = set()
+        found = self._wishes(self.store, _WANTED, {}, damaged)
+        whole = [wish for wish in found if wish.stream not in damaged]
+        return whole + self._folded(damaged, _WANTED, {})
 
     def wanted_elsewhere(self) -> list[Wish]:
         """The same of the streams whose outbox is not live: these are folded."""
-        return self._folded(_WANTED, {})
+        return self._folded(self._not_live(), _WANTED, {})
 
     def wishes_of(self, subject: str) -> list[Wish]:
         """What was to be done for a deployment or a build, by its id; of streams whose outbox is live."""
@@ -122,7 +128,7 @@ class OutboxQuestions(EnvironmentQuestions):
 
     def wishes_elsewhere_of(self, subject: str) -> list[Wish]:
         """The same of the streams whose outbox is not live: these are folded."""
-        return self._folded(_BY_SUBJECT, {"subject": subject})
+        return self._folded(self._not_live(), _BY_SUBJECT, {"subject": subject})
 
     def wishes_of_run(self, run_id: str) -> list[Wish]:
         """What a run was started for."""
@@ -147,22 +153,27 @@ class OutboxQuestions(EnvironmentQuestions):
         """The builds that were triggered and have not ended."""
         return self._wishes(self.store, _BUILDING, {})
 
-    def _folded(self, statement: Statement, params: dict[str, Any]) -> list[Wish]:
-        streams = [
+    def _not_live(self) -> list[str]:
+        return [
             row["stream"]
             for row in self.store.read(_FOLDED, {})
             if row["stream"].startswith(_PREFIXES) and not listed(row["folded"], "outbox")
         ]
+
+    def _folded(self, streams: Iterable[str], statement: Statement, params: dict[str, Any]) -> list[Wish]:
         found: list[Wish] = []
         for stream in streams:
             with closing(fold_streams(self.store, [stream])) as folded:
                 found += self._wishes(folded, statement, params)
         return found
 
-    def _wishes(self, source: Source, statement: Statement, params: dict[str, Any]) -> list[Wish]:
-        return self._live(
-            source, statement, params, ("outbox",), lambda row: _wish(row["head_stream"], picked(row, "wish"))
-        )
+    def _wishes(
+        self, source: Source, statement: Statement, params: dict[str, Any], damaged: set[str] | None = None
+    ) -> list[Wish]:
+        def wish(row: Row) -> Wish:
+            return _wish(row["head_stream"], picked(row, "wish"))
+
+        return self._live(source, statement, params, ("outbox",), wish, damaged)
 
     def _live(
         self,
@@ -171,8 +182,10 @@ class OutboxQuestions(EnvironmentQuestions):
         params: dict[str, Any],
         needed: Iterable[str],
         made: Callable[[Row], Any],
+        damaged: set[str] | None = None,
     ) -> list[Any]:
-        found = []
+        """What is made of the rows of streams that are live; those with a damaged row are named, or passed over."""
+        found, damaged = [], set() if damaged is None else damaged
         try:
             rows = source.read(statement, params)
         except ReadModelBroken:
@@ -182,7 +195,7 @@ class OutboxQuestions(EnvironmentQuestions):
                 if isinstance(source, FoldedSource) or all(listed(row["head_folded"], name) for name in needed):
                     found.append(made(row))
             except NotLive:
-                continue
+                damaged.add(row["head_stream"])
         return found
 
 
