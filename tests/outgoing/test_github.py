@@ -34,7 +34,7 @@ from tests.support.github_faults import (
 from tests.support.github_stand_in import StandIn
 
 INPUTS = {"aviator_deployment_id": "d-1", "tier": "gold"}
-WITHIN_S = 0.5
+WITHIN_S = 1.5
 
 
 @pytest.fixture
@@ -204,8 +204,8 @@ def test_a_renamed_repository_is_followed(github: GitHub, stand_in: StandIn) -> 
         (CUT_AFTER, False, True, None, "ended the connection"),
         (GARBAGE, False, True, None, "cannot be read"),
         (HUGE, False, True, None, "more than 1048576 bytes"),
-        (SLOW, False, True, None, "did not answer within 0.5 s"),
-        (TRICKLED, False, True, None, "did not answer within 0.5 s"),
+        (SLOW, False, True, None, "did not answer within 1.5 s"),
+        (TRICKLED, False, True, None, "did not answer within 1.5 s"),
         (Fault(name="303", status=303, headers={"Location": "/"}), False, True, None, "answered 303"),
         (moved(307, "http://10.0.0.1/"), True, False, None, "neither https nor on loopback"),
         (moved(307, "https://10.0.0.1/"), True, False, None, "private address"),

@@ -26,6 +26,7 @@ _KEY: Final = 0x72656C6D  # of the advisory lock; the next one to that of `upgra
 ASK_AGAIN_S: Final = 0.05
 PAUSE_S: Final = 0.003  # whoever waits to write into a SQLite file asks at least every millisecond
 LOOKED_AT_S: Final = 0.2  # somebody may just be looking whether it is held
+LONG_S: Final = 3.0  # others may be upgrading at this very moment, one after the other
 _TRY: Final = {False: "SELECT pg_try_advisory_lock({})", True: "SELECT pg_try_advisory_lock_shared({})"}
 _HELD: Final = Statement(
     text(
@@ -140,10 +141,10 @@ class Seat:
 def alone(database: Database, *, wait: bool, waits: Callable[[], object] = lambda: None) -> Iterator[Seat]:
     """A seat that holds the lock alone; while another rebuild has it, `wait`, or raise `RebuildRunning`.
 
-    `waits` is called when it has to wait.
+    `waits` is called when it has to wait for long.
     """
     seat = Seat(database)
-    look_until = time.monotonic() + LOOKED_AT_S
+    look_until = time.monotonic() + (LONG_S if wait else LOOKED_AT_S)
     try:
         # Asked again and again: a lock that is waited for would keep out the processes of the rebuild that has it.
         while not seat.take(shared=False):

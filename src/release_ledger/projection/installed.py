@@ -26,6 +26,7 @@ LONGEST_NAME: Final = 63  # of a table or an index on PostgreSQL
 _TAKEN: Final = (
     *("alembic_version", "alembic_version_pkc", "outbox_leases", "outbox_leases_pkey"),
     *("idempotency_keys_by_age", "people_by_email", "events_position_key"),
+    *("feed_of_event", "checkpoint_leaves_by_stream"),
 )
 
 
