@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from release_ledger.ledger import Ledger
+from tests.support.github_contract import complaints
 from tests.support.github_stand_in import StandIn
 from tests.support.working import REPO, TOKEN, Shop
 
@@ -22,6 +23,8 @@ def github() -> Iterator[StandIn]:
         stand_in.add_workflow(REPO, "deploy.yml", shows_id=True)
         stand_in.add_workflow(REPO, "build.yml", shows_id=True)
         yield stand_in
+    # Whatever the worker asked, and was answered, is as GitHub's own description says.
+    assert [each for exchange in stand_in.exchanges for each in complaints(exchange, TOKEN)] == []
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 
 from release_ledger.ledger import Ledger
 from tests.support import github_faults
+from tests.support.github_contract import complaints
 from tests.support.github_faults import Asked, Fault
 from tests.support.github_stand_in import StandIn
 from tests.support.working import REPO, TOKEN, Shop
@@ -88,6 +89,7 @@ def chaos(url: str, *, environments: int, deployments: int, faults: tuple[Fault,
             while (ledger.wanted() or open_ones()) and time.monotonic() < give_up_at:
                 time.sleep(0.5)
         assert said["killed"]
+        assert [each for exchange in github.exchanges for each in complaints(exchange, TOKEN)] == []
         assert not ledger.wanted(), "something is forgotten"
         assert not open_ones(), "a run was triggered, and nobody asked how it stands"
         doubled = {its_id: count for its_id, count in github.started.items() if count > 1}
