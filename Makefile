@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 # The read models in projections/ are checked through the symlink, under the name they are imported by.
 TYPED := src tests benchmarks $(wildcard examples)
-LINTED := src projections tests benchmarks $(wildcard examples)
+LINTED := src projections tests benchmarks $(wildcard examples) docs/verify.py
 
 .DEFAULT_GOAL := help
 

@@ -19,6 +19,7 @@ from release_ledger.environment import TIERS, Environment, Settings
 from release_ledger.errors import Refusal
 from release_ledger.events import DeploymentRequested, EnvironmentEvent
 from release_ledger.project import Candidate, Project
+from release_ledger.projections.environments import NOW
 from release_ledger.rollback import STRATEGIES
 from release_ledger.versions import read_moment, write_moment
 
@@ -98,7 +99,7 @@ class Walk:
 
     @property
     def _state(self) -> Environment:
-        return cast(Environment, self._stream.rows("environments")[()])
+        return cast(Environment, self._stream.rows("environments")[NOW,])
 
     @property
     def _hot(self) -> dict[tuple[int], Deployment]:

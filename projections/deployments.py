@@ -52,6 +52,8 @@ class Deployments(Projection):
         Column("recorded_by", Text, nullable=False),
         Column("person_id", Text),
         Column("requested_at", Text, nullable=False),
+        Column("run_id", Text),
+        Column("heard_at", Text),
         key=key,
         indexes=[
             Index("deployments_by_id", "stream", "generation", "id"),
@@ -97,6 +99,8 @@ class Deployments(Projection):
             recorded_by=event.recorded_by,
             person_id=event.person_id,
             requested_at=event.recorded_at,
+            run_id=None,
+            heard_at=None,
         )
 
     @on(DeploymentReported)
@@ -108,7 +112,9 @@ class Deployments(Projection):
             error_message=event.error_message,
             external_url=event.external_url,
         )
-        rows[event.number] = with_report(rows[event.number], report)
+        after = with_report(rows[event.number], report)
+        after["heard_at"] = event.recorded_at
+        rows[event.number] = after
 
     @on(DeploymentCanceled)
     def canceled(self, event: DeploymentCanceled, rows: Rows) -> None:
@@ -120,7 +126,7 @@ class Deployments(Projection):
 
     @on(DeploymentTriggered)
     def triggered(self, event: DeploymentTriggered, rows: Rows) -> None:
-        rows[event.number] = triggered(rows[event.number], event.run_url)
+        rows[event.number] = triggered(rows[event.number], event.run_id, event.run_url)
 
     @on(DeploymentGivenUp)
     def given_up(self, event: DeploymentGivenUp, rows: Rows) -> None:

@@ -1,23 +1,28 @@
 """Environments: the bounded state that the rules decide on, kept as a read model like any other.
 
-So it is rebuilt, verified and versioned with the rest: a wrong `apply` does not survive a rebuild.
+So it is rebuilt, verified and versioned with the rest: a wrong `apply` does not survive a rebuild. Every so many
+versions the state is kept as it was then, so that folding can go on from there: what was at any version costs the
+same in the longest history (`docs/decisions/0013-as-of.md`).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import BigInteger, Column, Text
 
 from release_ledger.environment import Environment, apply
 from release_ledger.events import (
+    DeploymentCancelAnswered,
     DeploymentCanceled,
     DeploymentCancelRequested,
     DeploymentGivenUp,
     DeploymentReported,
     DeploymentRequested,
+    DeploymentTriggerDropped,
     DeploymentTriggered,
+    DeploymentTriggerFailed,
     EnvironmentConfigured,
     EnvironmentEvent,
     EnvironmentWasFrozen,
@@ -25,20 +30,29 @@ from release_ledger.events import (
 )
 from release_ledger.projection import Projection, Rows, RowValues, on, read_model
 
+NOW: Final = 0
+SNAPSHOT_EVERY = 200  # versions; another number is another definition
+
 
 class Environments(Projection):
-    """What is an environment now: its settings, its freeze, what runs there and what is under way?"""
+    """What is an environment now: its settings, its freeze, what runs there and what is under way?
+
+    `slot` is `NOW` for the state as it is, and else the version that it was the state at.
+    """
 
     name = "environments"
-    definition = "2"
+    definition = "3"
+    key = ("slot",)
     table = read_model(
         "environments",
+        Column("slot", BigInteger),
         Column("project_name", Text, nullable=False),
         Column("environment_name", Text, nullable=False),
         Column("deployments", BigInteger, nullable=False),
         Column("latest_number", BigInteger),
         Column("running_number", BigInteger),
         Column("state", Text, nullable=False),
+        key=key,
     )
 
     @on(
@@ -48,12 +62,20 @@ class Environments(Projection):
         DeploymentRequested,
         DeploymentReported,
         DeploymentTriggered,
+        DeploymentTriggerFailed,
+        DeploymentTriggerDropped,
         DeploymentCancelRequested,
+        DeploymentCancelAnswered,
         DeploymentCanceled,
         DeploymentGivenUp,
     )
     def changed(self, event: EnvironmentEvent, rows: Rows) -> None:
-        rows[()] = apply(rows.get(()), event)
+        known: Environment | None = rows.get(NOW)
+        state = apply(known, event)
+        if state is not known:
+            rows[NOW] = state
+        if event.originator_version % SNAPSHOT_EVERY == 0:
+            rows[event.originator_version] = state
 
     def load(self, row: RowValues) -> Environment:
         return msgspec.json.decode(row["state"], type=Environment)

@@ -93,8 +93,10 @@ class Outbox(Projection):
 
     @on(DeploymentCancelRequested)
     def cancel_requested(self, event: DeploymentCancelRequested, rows: Rows) -> None:
+        started = rows.get(("trigger", event.number))  # its run is where it was started, whatever the project says now
+        repo = started["repo"] if started is not None else event.repo
         wish = _wish("cancel", event.number, event.deployment_id, event)
-        rows["cancel", event.number] = wish | {"repo": event.repo, "run_id": event.run_id}
+        rows["cancel", event.number] = wish | {"repo": repo, "run_id": event.run_id}
 
     @on(DeploymentCancelAnswered)
     def cancel_answered(self, event: DeploymentCancelAnswered, rows: Rows) -> None:

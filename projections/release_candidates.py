@@ -9,6 +9,7 @@ from release_ledger.events import (
     BuildReported,
     BuildRequested,
     BuildTriggered,
+    DeployedAfterBuild,
     ReleaseCandidateChecked,
     ReleaseCandidateCut,
 )
@@ -69,6 +70,12 @@ class ReleaseCandidates(Projection):
         known = rows[event.number]
         if event.build_id == known["build_id"] and known["build_url"] is None and event.run_url is not None:
             rows[event.number] = {**known, "build_url": event.run_url, "build_url_key": ""}
+
+    @on(DeployedAfterBuild)
+    def deployed(self, event: DeployedAfterBuild, rows: Rows) -> None:
+        if event.error_message is not None:
+            why = f"Not deployed to {event.to_environment}: {event.error_message}."
+            rows[event.number] = {**rows[event.number], "error_message": why}
 
     @on(BuildReported)
     def build_reported(self, event: BuildReported, rows: Rows) -> None:

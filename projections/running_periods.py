@@ -23,6 +23,7 @@ class Period(TypedDict):
     """A row. Moments are UTC strings, `*_to` is null while it runs, `taken_back` is 0 or 1.
 
     `slot` is `NEWEST` for the newest period, whose key the fold must know, and `number` for each that is followed.
+    `*_version` is that of the event by which it was recorded to begin, and to be over.
     """
 
     slot: int
@@ -36,6 +37,8 @@ class Period(TypedDict):
     recorded_from: str
     recorded_to: str | None
     taken_back: int
+    from_version: int
+    to_version: int | None
 
 
 class RunningPeriods(Projection):
@@ -46,6 +49,7 @@ class RunningPeriods(Projection):
     """
 
     name = "running_periods"
+    definition = "2"
     key = ("slot",)
     table = read_model(
         "running_periods",
@@ -60,11 +64,14 @@ class RunningPeriods(Projection):
         Column("recorded_from", _MOMENT, nullable=False),
         Column("recorded_to", _MOMENT),
         Column("taken_back", SmallInteger, nullable=False),
+        Column("from_version", BigInteger, nullable=False),
+        Column("to_version", BigInteger),
         key=key,
         indexes=[
             Index("running_periods_by_number", "stream", "generation", "number"),
             Index("running_periods_by_time", "stream", "generation", "reported_from", "number"),
             Index("running_periods_by_commit", "commit", "stream"),
+            Index("running_periods_by_version", "stream", "generation", "from_version"),
         ],
     )
 
@@ -85,6 +92,7 @@ def _take_back(rows: Rows, running: Period, event: DeploymentReported) -> None:
     """What runs did not succeed after all; what it took the place of has run in its stead, if anything has."""
     since = running["reported_from"]
     over: Period = {**running, "reported_to": since, "recorded_to": event.recorded_at, "taken_back": 1}
+    over["to_version"] = event.originator_version
     rows[NEWEST] = over
     if event.falls_back_to is not None:
         ran = event.falls_back_to
@@ -112,6 +120,8 @@ def _begun(event: DeploymentReported, begins: str) -> Period:
         recorded_from=event.recorded_at,
         recorded_to=None,
         taken_back=0,
+        from_version=event.originator_version,
+        to_version=None,
     )
 
 
@@ -122,6 +132,7 @@ def _follow(rows: Rows, newest: Period | None, next_one: Period) -> None:
         over: Period = {**newest, "slot": number}
         if newest["recorded_to"] is None:
             over["reported_to"], over["recorded_to"] = next_one["reported_from"], next_one["recorded_from"]
+            over["to_version"] = next_one["from_version"]
         rows[number] = over
         next_one = {**next_one, "number": number + 1}
     rows[NEWEST] = next_one

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import append, history, rebuild, result
+from benchmarks import append, audit, history, rebuild, result
 from benchmarks.http import measure_http
 from benchmarks.latency import measure_latency
 from benchmarks.serving import measure_start
@@ -177,6 +177,14 @@ def test_rebuilds_are_measured(upgraded_url: str, monkeypatch: pytest.MonkeyPatc
     assert lines["rebuild while others write"].note == "0 differences"
     assert lines["a command took, at most"].note.endswith(" 0 failed")
     assert ("stock ProjectionRunner, one read model" in lines) == upgraded_url.startswith("postgresql")
+
+
+def test_verifications_are_measured(upgraded_url: str) -> None:
+    """Beside the limit of the same run, and as the command that an auditor types."""
+    measured = audit.measure_verification(upgraded_url, events=600, environments=3, rounds=1)
+
+    assert all(line.value > 0 for line in measured)
+    assert [line.to for line in measured] == ["the limit", "", ""]
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"])

@@ -11,7 +11,7 @@ import secrets
 from typing import Final, Literal, TypedDict
 
 from .errors import TokenExists, TokenNotFound
-from .events import AccessEvent, TokenCreated, TokenRevoked
+from .events import AccessEvent, PersonForgotten, TokenCreated, TokenRevoked
 
 Role = Literal["read", "deploy", "admin"]
 ROLES: Final[tuple[Role, ...]] = ("read", "deploy", "admin")
@@ -77,3 +77,8 @@ def revoke_token(known: Token | None, token_name: str) -> Events:
     if known is None:
         raise TokenNotFound(token_name=token_name)
     return () if known["revoked_at"] is not None else (TokenRevoked(token_name=token_name),)
+
+
+def forget_person(person_id: str) -> Events:
+    """The person's e-mail goes; their tokens keep opening, as a machine's do."""
+    return (PersonForgotten(forgotten_person_id=person_id),)

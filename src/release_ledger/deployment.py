@@ -23,8 +23,8 @@ EndedBy = Literal["report", "rollback", "ledger", "cancel"]
 class Deployment(TypedDict):
     """A row of the read model `deployments`; moments are UTC strings, `finished` is 0 or 1.
 
-    `reported_*` is the newest unfinished report, `*_key` says which report a message or URL came from (empty: the
-    ledger itself).
+    `heard_at` is when the newest report arrived. `reported_*` is the newest unfinished report, `*_key` says which
+    report a message or URL came from (empty: the ledger itself).
     """
 
     number: int
@@ -52,6 +52,8 @@ class Deployment(TypedDict):
     recorded_by: str
     person_id: str | None
     requested_at: str
+    run_id: str | None
+    heard_at: str | None
 
 
 class Report(TypedDict):
@@ -138,9 +140,10 @@ def canceling(row: Deployment) -> Deployment:
     return after
 
 
-def triggered(row: Deployment, run_url: str | None) -> Deployment:
+def triggered(row: Deployment, run_id: str | None, run_url: str | None) -> Deployment:
     """The deployment once its workflow was started: it shows the run, until CI reports another address."""
     after = row.copy()
+    after["run_id"] = run_id or row["run_id"]
     if run_url is not None and row["external_url"] is None:
         after["external_url"], after["external_url_key"] = run_url, ""
     return after

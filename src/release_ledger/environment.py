@@ -153,7 +153,8 @@ def _reported(state: Environment, event: DeploymentReported) -> Environment:
         if known is not None:
             unfinished = _without(state, number)
     elif known is None:
-        unfinished = tuple(sorted((*unfinished, _ref(event)), key=lambda ref: ref.number))
+        resumed = changed(_ref(event), run_id=event.run_id)
+        unfinished = tuple(sorted((*unfinished, resumed), key=lambda ref: ref.number))
     if event.outcome == "success":
         running = _ref(event) if running is None or number >= running.number else running
     elif running is not None and running.number == number:

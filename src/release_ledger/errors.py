@@ -165,6 +165,12 @@ class TokenNotFound(Refusal):
     status, code = 404, "token_not_found"
 
 
+class PersonNotFound(Refusal):
+    """No person of this e-mail is known"""
+
+    status, code = 404, "person_not_found"
+
+
 class SchemaMismatch(Exception):
     """The database's schema is not the one that this release knows; the message says what to do."""
 

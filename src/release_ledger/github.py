@@ -80,12 +80,16 @@ class GitHub:
         answer = self._ask("GET", f"{_repository(repo)}/actions/runs/{_part(run_id)}", answers=(200, 404))
         return None if answer.status == 404 else _run(_object(answer))
 
-    def runs(self, repo: str, workflow: str, since: str) -> list[Run]:
-        """The dispatched runs of a workflow since a moment (ISO 8601, UTC), newest first, at most 300."""
+    def runs(self, repo: str, workflow: str, since: str, branch: str | None = None) -> list[Run]:
+        """The dispatched runs of a workflow since a moment (ISO 8601, UTC), newest first, at most 300.
+
+        Of one `branch` (or tag), where it is given: another may hold another version of the workflow.
+        """
         path = f"{_repository(repo)}/actions/workflows/{_part(workflow)}/runs"
         found: list[Run] = []
         for page in range(1, MOST_PAGES + 1):
             wish = {"event": "workflow_dispatch", "created": f">={since}", "per_page": RUNS_PER_PAGE, "page": page}
+            wish |= {"branch": branch} if branch is not None else {}
             answer = self._ask("GET", f"{path}?{urlencode(wish)}", answers=(200,), most_bytes=MOST_BYTES_OF_RUNS)
             listed = _object(answer).get("workflow_runs")
             if not isinstance(listed, list):

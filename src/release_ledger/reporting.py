@@ -44,24 +44,19 @@ def report(
 
     `target` is the deployment meant (named by id, else the newest unfinished one of the version, else its newest).
     """
-    said = Report(
-        status=command.status,
-        at=min(command.occurred_at or now, now),
-        timed=command.occurred_at is not None and command.occurred_at <= now,
-        error_message=command.error_message,
-        external_url=command.external_url,
-    )
+    said = _said(command, now)
     if target is None or (command.id is None and begins_again(target, said)):
         return _observed(state, candidate, command, said)
     after = with_report(target, said)
     if not changes(target, after, said) and not _is_sign_of_life(state, target, now):
         return ()
+    resumed = bool(target["finished"]) and not after["finished"]
     reported = DeploymentReported(
         number=target["number"],
         deployment_id=target["id"],
         release_candidate_version=target["release_candidate_version"],
         commit=target["commit"],
-        kind=_kind(target["kind"]),
+        kind=as_kind(target["kind"]),
         status=command.status,
         outcome=after["status"],
         late=is_late(target, command.status),
@@ -69,9 +64,19 @@ def report(
         external_url=command.external_url,
         falls_back_to=_fallback(state, target, after, history),
         run_attempt=command.run_attempt,
+        run_id=target["run_id"] if resumed else None,
     )
-    resumed = bool(target["finished"]) and not after["finished"]
     return (*_room_for_one_more(state, resumed), reported)
+
+
+def _said(command: ReportStatus, now: str) -> Report:
+    return Report(
+        status=command.status,
+        at=min(command.occurred_at or now, now),
+        timed=command.occurred_at is not None and command.occurred_at <= now,
+        error_message=command.error_message,
+        external_url=command.external_url,
+    )
 
 
 def _is_sign_of_life(state: Environment, target: Deployment, now: str) -> bool:
@@ -79,7 +84,7 @@ def _is_sign_of_life(state: Environment, target: Deployment, now: str) -> bool:
     stuck_after_s = state.settings.stuck_after_s
     if target["finished"] or stuck_after_s is None:
         return False
-    silent = read_moment(now) - read_moment((target["last_report"] or target["requested_at"]).partition(" ")[0])
+    silent = read_moment(now) - read_moment(target["heard_at"] or target["requested_at"])
     return silent.total_seconds() > stuck_after_s / SIGNS_OF_LIFE
 
 
@@ -125,5 +130,5 @@ def _room_for_one_more(state: Environment, needed: bool) -> Events:
     )
 
 
-def _kind(text: str) -> Kind:
+def as_kind(text: str) -> Kind:
     return "rollback" if text == "rollback" else "observed" if text == "observed" else "deploy"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from .decide import Events, cancel
-from .deployment import Deployment
+from .deployment import Deployment, Report, with_report
 from .environment import Environment
 from .errors import LedgerUnavailable
 from .events import (
@@ -21,6 +21,7 @@ from .events import (
     DeploymentCanceled,
     DeploymentCancelRequested,
     DeploymentGivenUp,
+    DeploymentReported,
     DeploymentTriggerDropped,
     DeploymentTriggered,
     DeploymentTriggerFailed,
@@ -28,20 +29,27 @@ from .events import (
     ProjectEvent,
 )
 from .project import Project
+from .reporting import as_kind
 
 Wish = Mapping[str, Any]
 WANTED: Final = "wanted"
 TOO_LATE: Final = "The deployment had ended before its run was known."
+UNASKED: Final = "GitHub could not be asked to cancel the run, which may still go on."
 UNHEARD: Final = "The run did not say in time that it had ended."
 
 
 def triggered(
-    project: Project, target: Deployment, wish: Wish, run_id: str | None, run_url: str | None, how: How
+    project: Project, target: Deployment, wish: Wish, run_id: str | None, run_url: str | None, how: How, now: str
 ) -> Events:
-    """The workflow was started. The run of a deployment that was canceled meanwhile is canceled, too."""
+    """The workflow was started. The run of a deployment that was canceled meanwhile is canceled, too.
+
+    One that the ledger had given up goes on: there is a run of it after all, which will say how it ends.
+    """
     if not _is_news(wish, run_id):
         return ()
     events: Events = (DeploymentTriggered(**_of(target), run_id=run_id, run_url=run_url, how=how),)
+    if run_id is not None and target["ended_by"] == "ledger":
+        return (*events, _resumed(target, run_id, now))
     if target["ended_by"] != "rollback" or run_id is None:
         return events
     too_late = DeploymentCancelRequested(
@@ -52,7 +60,7 @@ def triggered(
 
 def trigger_failed(target: Deployment, wish: Wish, attempt: int, error_message: str, final: bool) -> Events:
     """A try to start the workflow came to nothing; for good, and the deployment is an `error`."""
-    if wish["status"] != WANTED or attempt <= wish["attempts"]:
+    if wish["status"] != WANTED or (attempt <= wish["attempts"] and not final):
         return ()
     failed = DeploymentTriggerFailed(**_of(target), attempt=attempt, error_message=error_message, final=final)
     if not final or target["finished"]:
@@ -93,12 +101,12 @@ def cancel_deployment(state: Environment, project: Project, target: Deployment, 
     return () if ref is None or ref.canceling else (cancel(ref, project, None, reason),)
 
 
-def give_up(target: Deployment, last_report: str | None, error_message: str) -> Events:
-    """Nothing was heard since the `last_report`: an `error`, or `canceled` where it was asked to end.
+def give_up(target: Deployment, heard_at: str | None, error_message: str) -> Events:
+    """Nothing was heard since then: an `error`, or `canceled` where it was asked to end.
 
     A later report resumes it; one that came meanwhile shows that it is not stuck.
     """
-    if target["finished"] or target["last_report"] != last_report:
+    if target["finished"] or target["heard_at"] != heard_at:
         return ()
     if target["ended_by"] == "cancel":
         return (DeploymentCanceled(**_of(target), by_deployment_id="", error_message=error_message),)
@@ -114,7 +122,7 @@ def build_triggered(wish: Wish, run_id: str | None, run_url: str | None, how: Ho
 
 def build_trigger_failed(wish: Wish, attempt: int, error_message: str, final: bool) -> tuple[ProjectEvent, ...]:
     """A try to start the build's workflow came to nothing."""
-    if wish["status"] != WANTED or attempt <= wish["attempts"]:
+    if wish["status"] != WANTED or (attempt <= wish["attempts"] and not final):
         return ()
     return (BuildTriggerFailed(**_of_build(wish), attempt=attempt, error_message=error_message, final=final),)
 
@@ -130,6 +138,18 @@ def deployed_after_build(wish: Wish, deployment_id: str | None, error_message: s
             deployment_id=deployment_id,
             error_message=error_message,
         ),
+    )
+
+
+def _resumed(target: Deployment, run_id: str, now: str) -> DeploymentReported:
+    said = Report(status="pending", at=now, timed=False, error_message=None, external_url=None)
+    return DeploymentReported(
+        **_of(target),
+        commit=target["commit"],
+        kind=as_kind(target["kind"]),
+        status="pending",
+        outcome=with_report(target, said)["status"],
+        run_id=run_id,
     )
 
 

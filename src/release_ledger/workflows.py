@@ -18,10 +18,15 @@ KINDS: Final = ("github", "http")
 PREFIX: Final = "aviator_"
 PLACEHOLDERS: Final = ("commit", "environment", "kind", "release_candidate_version", "release_version")
 _PLACEHOLDER: Final = re.compile(r"\$\{([^}]*)\}")
-_SECRET_NAME: Final = re.compile(r"passw|secret|token|api_?key|private_?key|credential", re.IGNORECASE)
-_SECRET_VALUE: Final = re.compile(
+_SECRET_NAME: Final = re.compile(
+    r"passw|passphrase|pwd|secret|token|(?:api|access|private|account|license)[-_. ]?key|credential|bearer"
+    r"|auth(?!or)|authoriz|(?<!as)(?<!de)signing",
+    re.IGNORECASE,
+)
+SECRET_VALUE: Final = re.compile(
     r"gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|xox[abeoprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}|sk_live_\w{10,}"
     r"|whsec_\S{10,}|-----BEGIN|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.|://[^/\s:@]+:[^/\s@]+@"
+    r"|(?i:\bbearer\s+\S|\bbasic\s+[a-z0-9+/]{12,}={0,2}(?:\s|$))"
 )
 _RANDOM: Final = re.compile(r"(?=\S*[a-z])(?=\S*[A-Z])(?=\S*[0-9])[A-Za-z0-9+/=_-]{32,}")
 # Of a run of GitHub Actions: the status of the deployment that it is for.
@@ -53,10 +58,11 @@ def status_of_run(status: str, conclusion: str | None) -> tuple[str, str | None]
 
 
 def moment_of_run(updated_at: str, attempt: int) -> str:
-    """When a run stood so, for the order of its reports: by attempt, then by time.
+    """When a run stood so, for the order of its reports: time decides, and the attempt only within one second.
 
-    GitHub gives whole seconds, and attempts follow one another; within a second the attempt decides. Raises
-    `ValueError` for what is no moment.
+    That is enough: the attempts of a run follow one another, so that what is told of a later one is never older.
+    GitHub gives whole seconds, in which one attempt may end and the next begin. Raises `ValueError` for what is no
+    moment.
     """
     return write_moment(read_moment(updated_at) + timedelta(microseconds=min(attempt, 999_999)))
 
@@ -65,7 +71,7 @@ def looks_secret(name: str, value: str) -> bool:
     """Whether a parameter looks like a secret: parameters are shown in the logs of a run."""
     if not value or _PLACEHOLDER.fullmatch(value):
         return False
-    return bool(_SECRET_NAME.search(name) or _SECRET_VALUE.search(value) or _RANDOM.search(value))
+    return bool(_SECRET_NAME.search(name) or SECRET_VALUE.search(value) or _RANDOM.search(value))
 
 
 def unknown_placeholders(value: str) -> list[str]:

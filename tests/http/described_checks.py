@@ -19,14 +19,17 @@ OF_THE_DOOR: Final = {
     (415, "unsupported_media_type"): "Unsupported Media Type",
 }
 SENTENCES: Final = OF_THE_DOOR | {(each.status, each.code): each.__doc__ for each in Refusal.__subclasses__()}
+# What is no JSON when all is well.
+PLAIN: Final = ("/metrics", "/api/checkpoint")
 # Nothing is limited here, and the database is there.
 NEVER: Final = (429, 500, 502, 503)
 # Well formed, and refused for what a schema cannot say: a moment that is past, a deployment of another version, a
 # parameter beside another, a range that ends before it begins, the form of a URL, names of workflow parameters, what
-# GitHub says of a run.
+# GitHub says of a run, a run of another or for what has no workflow.
 BEYOND_A_SCHEMA: Final = (
     *({"until"}, {"id"}, {"to"}, {"from"}, {"build_workflow"}, {"deploy_workflow"}),
-    {"workflow_run"},
+    *({"workflow_run"}, {"workflow_run_id"}, {"deployment_id"}),
+    *({"as_of"}, {"as_of_version"}),  # what has not come yet, or both at once
 )
 
 
@@ -61,7 +64,7 @@ def _check_error(status: int, body: Any, response: Response, case: Case[Any]) ->
 
 
 def _body_of(response: Response, case: Case[Any]) -> Any:
-    if response.request.method == "HEAD" or (case.operation.path == "/metrics" and response.status_code == 200):
+    if response.request.method == "HEAD" or (case.operation.path in PLAIN and response.status_code == 200):
         return None
     said = _header(response, "Content-Type")
     require(said == "application/json", f"{response.status_code} of {said}", case)

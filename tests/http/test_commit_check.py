@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
 
+from release_ledger.api import commit_check
 from tests.support.github_contract import complaints
-from tests.support.github_faults import BROKEN, CUT_BEFORE, GARBAGE, LIMITED, NOT_FOUND, SLOW, UNAUTHORIZED, Fault
+from tests.support.github_faults import (
+    BAD_GATEWAY,
+    BROKEN,
+    CUT_BEFORE,
+    GARBAGE,
+    LIMITED,
+    NOT_FOUND,
+    SLOW,
+    UNAUTHORIZED,
+    Asked,
+    Fault,
+)
 from tests.support.github_stand_in import StandIn
 
 from .client import REPO, EnvironmentClient, Service, commit_of, fine, refused
@@ -42,6 +55,19 @@ def service(upgraded_url: str, settings: dict[str, Any]) -> Iterator[Service]:
 
 def path(production: EnvironmentClient, version: str = VERSION) -> str:
     return f"{production.project_path}/releases/{version}"
+
+
+def hang(github: StandIn) -> threading.Event:
+    """GitHub takes two seconds for its next answer; set when it is asked."""
+    asked = threading.Event()
+    late: list[Fault] = [Fault(name="late", late_s=2.0, taken=True)]
+
+    def fault(_: Asked) -> Fault | None:
+        asked.set()
+        return late.pop() if late else None
+
+    github.fault_for = fault
+    return asked
 
 
 def test_a_commit_that_github_knows(production: EnvironmentClient, github: StandIn) -> None:
@@ -102,8 +128,11 @@ def test_once_more(production: EnvironmentClient, github: StandIn, fault: Fault)
 
 
 @pytest.mark.parametrize("fault", [BROKEN, CUT_BEFORE, GARBAGE, LIMITED, UNAUTHORIZED], ids=lambda each: each.name)
-def test_github_is_down(production: EnvironmentClient, service: Service, github: StandIn, fault: Fault) -> None:
+def test_github_is_down(
+    production: EnvironmentClient, service: Service, github: StandIn, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """502, and nothing is recorded; the token is in no answer. When it is back, the same request is fine."""
+    monkeypatch.setattr(commit_check, "PAUSE_S", 0.0)
     known = service.event_count()
     github.fault_for = lambda asked: fault
 
@@ -127,6 +156,55 @@ def test_github_is_slow(production: EnvironmentClient, github: StandIn) -> None:
     assert time.monotonic() - began < 11
 
 
+def test_one_check_at_a_time(production: EnvironmentClient, service: Service, github: StandIn) -> None:
+    """Who comes while another's commit is checked is told at once to come again: threads are everybody's."""
+    asked, answers = hang(github), []
+    thread = threading.Thread(target=lambda: answers.append(service.client().post(path(production), BODY)))
+    thread.start()
+    assert asked.wait(10)
+    known, began = service.event_count(), time.monotonic()
+
+    other = production.client.post(path(production, "2-rc1"), BODY)
+
+    took_s, recorded = time.monotonic() - began, service.event_count()
+    thread.join()
+    assert set(refused(other, 502, "github_unavailable")["details"]) == {"github"}
+    assert (other.headers["Retry-After"], recorded) == ("1", known)
+    assert took_s < 1.0
+    assert [answer.status_code for answer in answers] == [201]
+    assert production.client.post(path(production, "2-rc1"), BODY).status_code == 201
+
+
+@pytest.mark.parametrize("fault", [BAD_GATEWAY, CUT_BEFORE, LIMITED], ids=lambda each: each.name)
+def test_who_was_down_is_not_asked_for_a_while(
+    production: EnvironmentClient, service: Service, github: StandIn, fault: Fault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next are answered without asking, until some seconds have passed."""
+    monkeypatch.setattr(commit_check, "PAUSE_S", 1.5)
+    known = service.event_count()
+    github.fault_for = lambda asked: fault
+    refused(production.client.post(path(production), BODY), 502, "github_unavailable")
+    github.fault_for = lambda asked: None
+    asked = len(github.exchanges)
+
+    soon = production.client.post(path(production), BODY)
+    not_asked = len(github.exchanges)
+    time.sleep(1.6)
+
+    refused(soon, 502, "github_unavailable")
+    assert soon.headers["Retry-After"] in ("1", "2")
+    assert (not_asked, service.event_count()) == (asked, known)
+    assert production.client.post(path(production), BODY).status_code == 201
+
+
+def test_a_refusal_holds_back_nobody(production: EnvironmentClient, github: StandIn) -> None:
+    """A repository that the token may not see is no reason to leave others unchecked."""
+    github.fail_next(UNAUTHORIZED, UNAUTHORIZED)
+
+    refused(production.client.post(path(production), BODY), 502, "github_unavailable")
+    assert production.client.post(path(production), BODY).status_code == 201
+
+
 class TestBestEffort:
     """`RELEASE_LEDGER_GITHUB_CHECK=best_effort`."""
 
@@ -142,6 +220,22 @@ class TestBestEffort:
 
         assert (made["status"], made["commit_check"]) == ("ready", "unchecked")
         assert [wish.kind for wish in service.ledger.wanted()] == ["check"]
+
+    def test_nobody_waits_for_another(self, production: EnvironmentClient, service: Service, github: StandIn) -> None:
+        """What comes while another's commit is checked, or GitHub is down, is cut unchecked at once."""
+        asked = hang(github)
+        thread = threading.Thread(target=lambda: service.client().post(path(production), BODY))
+        thread.start()
+        assert asked.wait(10)
+        busy = fine(production.client.post(path(production, "2-rc1"), BODY))
+        thread.join()
+        github.fault_for = lambda asked: BAD_GATEWAY
+        fine(production.client.post(path(production, "3-rc1"), BODY))
+        known = len(github.exchanges)
+        down = fine(production.client.post(path(production, "4-rc1"), BODY))
+
+        assert (busy["commit_check"], down["commit_check"]) == ("unchecked", "unchecked")
+        assert len(github.exchanges) == known
 
     def test_what_github_says_counts(self, production: EnvironmentClient) -> None:
         """A commit that it does not know is refused all the same; one that it knows needs no other look."""

@@ -15,6 +15,12 @@ from .signing import WEBHOOK, WEBHOOK_SECRET, signature_of, tell
 WORKFLOW: Final = {"kind": "github", "workflow": "deploy.yml", "ref": "main"}
 DEPLOY, BUILD = "/api/v1/sync-deploy-github-action", "/api/v1/sync-build-github-action"
 RUN: Final = 30433642
+WORKFLOW_ID: Final = 2823525
+DISPATCHED: Final = {
+    "event": "workflow_dispatch",
+    "path": ".github/workflows/deploy.yml@refs/heads/main",
+    "workflow_id": WORKFLOW_ID,
+}
 URL: Final = f"https://github.com/{REPO}/actions/runs/{RUN}"
 
 
@@ -44,7 +50,7 @@ def build_of(production: EnvironmentClient, version: str = "2.0.0-rc1") -> dict[
 def run_of(status: Any = "completed", conclusion: Any = "success", *, repo: str = REPO, **more: Any) -> dict[str, Any]:
     """A webhook as GitHub sends it, of our run."""
     payload = WEBHOOKS[1]
-    told = {"id": RUN, "html_url": URL, "status": status, "conclusion": conclusion} | more
+    told = {"id": RUN, "html_url": URL, "status": status, "conclusion": conclusion} | DISPATCHED | more
     repository = payload["repository"] | {"full_name": repo}
     return payload | {"workflow_run": payload["workflow_run"] | told, "repository": repository}
 
@@ -105,6 +111,70 @@ def test_unknown_ids(production: EnvironmentClient, started: dict[str, Any]) -> 
         )
     for id_ in ("x", started["id"]):
         refused(production.client.post(BUILD, {"release_cut_id": id_, "workflow_run_id": 1}), 404, "release_not_found")
+
+
+def test_a_deployment_without_a_workflow(service: Service, production: EnvironmentClient) -> None:
+    """400: it is there, and no run can be its. A token of other projects is told nothing of it."""
+    body = {"deployment_id": production.deploy("A-rc1")["id"], "workflow_run_id": RUN}
+    limited, known = service.client("deploy", projects=["other"]), service.event_count()
+
+    answer = production.client.post(DEPLOY, body)
+
+    said = refused(answer, 400, "invalid_request")["details"]
+    assert said == {"deployment_id": "no workflow was to be started for it"}
+    refused(limited.post(DEPLOY, body), 403, "forbidden")
+    assert service.event_count() == known
+
+
+def other_project(service: Service, repo: str = "mallory/web") -> EnvironmentClient:
+    """An environment of another project, of another repository, that starts a workflow of the same name."""
+    other = service.environment(deploy_workflow=WORKFLOW)
+    fine(other.client.put(other.project_path, {"repo": repo}))
+    other.known_versions.add("M-rc1")
+    fine(other.client.post(f"{other.project_path}/releases/M-rc1", {"repo": repo, "commit": commit_of("M")}))
+    return other
+
+
+@BOTH_DATABASES
+def test_the_run_of_another_is_refused(
+    service: Service, production: EnvironmentClient, started: dict[str, Any]
+) -> None:
+    """400, and nothing is recorded, of another deployment, another project or a build; its own is told again."""
+    body = {"deployment_id": started["id"], "workflow_run_id": RUN}
+    fine(production.client.post(DEPLOY, body))
+    other, made = other_project(service), build_of(production)
+    claims = [
+        (DEPLOY, {"deployment_id": production.deploy("A-rc1")["id"], "workflow_run_id": RUN}),
+        (DEPLOY, {"deployment_id": other.deploy("M-rc1")["id"], "workflow_run_id": str(RUN)}),
+        (BUILD, {"release_cut_id": made["build_id"], "workflow_run_id": RUN}),
+    ]
+    known = service.event_count()
+
+    for path, claim in claims:
+        answer = service.client("deploy").post(path, claim)
+        assert set(refused(answer, 400, "invalid_request")["details"]) == {"workflow_run_id"}
+
+    assert service.event_count() == known
+    assert fine(production.client.post(DEPLOY, body))["external_url"] == URL
+
+
+def test_a_run_that_was_claimed_reports_where_it_is_from(
+    service: Service, production: EnvironmentClient, started: dict[str, Any]
+) -> None:
+    """A project of another repository that was the first to name it hears nothing of it."""
+    other = other_project(service)
+    stolen = other.deploy("M-rc1")
+    fine(other.client.post(DEPLOY, {"deployment_id": stolen["id"], "workflow_run_id": RUN}))
+    before = as_shown(other, stolen)
+
+    first = tell(service.stranger(), run_of("in_progress", None, display_title=f"Deploy {started['id']}"))
+    then = tell(service.stranger(), run_of(repo="ACME/web"))
+    of_nobody = tell(service.stranger(), run_of(repo="someone/else"))
+
+    assert fine(first) == fine(then) == {"deployment_id": started["id"]}
+    assert fine(of_nobody) == {"ignored": "not a run of this ledger"}
+    assert as_shown(production, started)["status"] == "success"
+    assert as_shown(other, stolen) == before
 
 
 @pytest.mark.parametrize("run_id", [None, "", 0, -1, 1.5, True, "1 ", "x", "0", "٣", "1" * 21, [1], {}])
@@ -243,6 +313,39 @@ def test_a_name_in_another_repository_counts_for_nothing(
     assert as_shown(production, started) == started
 
 
+@pytest.mark.parametrize(
+    "more",
+    [{"event": "pull_request"}, {"event": "push"}, {"event": None}, {"event": "repository_dispatch"},
+     {"path": ".github/workflows/test.yml@refs/heads/main"}, {"path": ".github/workflows/test.yml@x/deploy.yml"},
+     {"path": None}, {"path": 7}, {"path": ".github/workflows/Deploy.yml"}],
+)  # fmt: skip
+def test_a_name_alone_makes_no_run_a_deployments(
+    service: Service, production: EnvironmentClient, started: dict[str, Any], more: dict[str, Any]
+) -> None:
+    """Whoever opens a pull request names its runs: only a dispatched run of the very workflow counts."""
+    body = run_of(display_title=f"Deploy {started['id']}", **more)
+
+    assert fine(tell(service.stranger(), body)) == {"ignored": "not a run of this ledger"}
+    assert as_shown(production, started) == started
+
+
+@pytest.mark.parametrize(
+    ("workflow", "more"),
+    [("deploy.yml", {"path": ".github/workflows/deploy.yml"}), (str(WORKFLOW_ID), {}),
+     (str(WORKFLOW_ID), {"path": None})],
+)  # fmt: skip
+def test_a_workflow_is_known_by_its_file_or_its_id(
+    service: Service, production: EnvironmentClient, workflow: str, more: dict[str, Any]
+) -> None:
+    """Whichever the setting names; GitHub has not always sent the path."""
+    fine(production.client.put(production.path, {"deploy_workflow": WORKFLOW | {"workflow": workflow}}))
+    made = production.deploy("A-rc1")
+
+    body = run_of(display_title=f"Deploy {made['id']}", **more)
+
+    assert fine(tell(service.stranger(), body)) == {"deployment_id": made["id"]}
+
+
 def test_another_run_of_the_same_name(service: Service, production: EnvironmentClient, started: dict[str, Any]) -> None:
     """Started by hand with the same input, it is not the deployment's run: the first that is known stays."""
     fine(production.client.post(DEPLOY, {"deployment_id": started["id"], "workflow_run_id": 7}))
@@ -269,7 +372,8 @@ def test_a_build_reports_itself(
 ) -> None:
     """A candidate is ready when its build's run has succeeded, and failed when it has ended otherwise."""
     made = build_of(production)
-    body = run_of("completed" if conclusion else "in_progress", conclusion, display_title=f"Build {made['build_id']}")
+    more = {"display_title": f"Build {made['build_id']}", "path": ".github/workflows/build.yml"}
+    body = run_of("completed" if conclusion else "in_progress", conclusion, **more)
 
     assert fine(tell(service.stranger(), body)) == {"release_cut_id": made["build_id"]}
     after = fine(production.client.get(f"{production.project_path}/releases/2.0.0-rc1"))

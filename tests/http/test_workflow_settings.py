@@ -31,6 +31,15 @@ def said_of(production: EnvironmentClient, workflow: dict[str, Any]) -> dict[str
         {"kind": "http", "url": "http://127.0.0.1:8080/hook?x=1"},
         {"kind": "http", "url": "http://localhost/hook"},
         {"kind": "http", "url": "http://[::1]/hook"},
+        {"kind": "http", "url": "https://93.184.216.34/hook"},
+        {"kind": "http", "url": "https://[2606:4700::1111]:8443/hook"},
+        {"kind": "http", "url": "https://deploy.example/?monkey=1&id=019ab1f0-0000-7000-8000-000000000000"},
+        {"kind": "http", "url": "https://deploy.example/hook?a-rather-long-flag-without-a-number&token="},
+        {"kind": "http", "url": "https://slack.com/services"},
+        GITHUB | {"workflow": "deploy to shop..yml"},
+        GITHUB | {"ref": "release/1.4-ünder_way"},
+        GITHUB | {"parameters": {"author": "x", "assigning": "x", "designing": "x", "keyboard": "x", "signed": "yes"}},
+        GITHUB | {"parameters": {"color": "basic blue", "said": "forbearer of news", "monkey": "x"}},
     ],
 )
 def test_what_can_be_triggered_is_saved(production: EnvironmentClient, workflow: dict[str, Any]) -> None:
@@ -63,8 +72,82 @@ def test_an_address_that_is_never_called(production: EnvironmentClient, url: str
 
 
 @pytest.mark.parametrize(
+    "ending",
+    ["?token=x", "?a=1&api-key=x", "?key=x", "?x_key=x", "?sig=x", "?X-Amz-Signature=x", "?password=x", "?%74oken=x",
+     "?code=3f9d0c1b2a4e5f60718293a4b5c6d7e8", "?c=ghp_" + "a1B2" * 9, "/ghp_" + "a1B2" * 9, "?auth=x",
+     "#access_token=x", "?c=wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY1"],
+)  # fmt: skip
+@pytest.mark.parametrize("origin", ["https://deploy.example", "http://localhost"])
+def test_an_address_with_a_secret(production: EnvironmentClient, origin: str, ending: str) -> None:
+    """Whoever may read sees settings; the refusal does not repeat it."""
+    said = said_of(production, {"kind": "http", "url": f"{origin}/hook{ending}"})
+
+    assert set(said) == {"url"}
+    assert "secret" in said["url"][0]
+    assert ending not in str(said)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://hooks.slack.com/services/T0/B0/x", "https://HOOKS.slack.com/workflows/T0/x",
+     "https://discord.com/api/webhooks/1/x", "https://discordapp.com/api/v10/webhooks/1/x",
+     "https://acme.webhook.office.com/webhookb2/x", "https://api.telegram.org/bot1:x/sendMessage"],
+)  # fmt: skip
+def test_an_address_that_is_a_secret(production: EnvironmentClient, url: str) -> None:
+    """Whoever knows it may post there."""
+    assert "secret" in said_of(production, {"kind": "http", "url": url})["url"][0]
+
+
+PRIVATE: Final = (
+    *("10.0.0.1", "192.168.1.1", "172.16.0.1", "100.64.0.1", "127.0.0.1", "[::1]", "[::ffff:10.0.0.1]", "[fd00::1]"),
+    *("10.1", "0x7f.1", "2130706433", "10.0.0.1."),
+)
+NEVER: Final = ("169.254.169.254", "[fe80::1]", "0.0.0.0", "[::]", "0", "192.0.0.192", "168.63.129.16", "224.0.0.1")
+
+
+@pytest.mark.parametrize("host", [*PRIVATE, *NEVER])
+def test_a_private_address(production: EnvironmentClient, host: str) -> None:
+    """It would never be called: that is said at once, and what would allow it."""
+    said = said_of(production, {"kind": "http", "url": f"https://{host}/hook"})
+
+    assert "RELEASE_LEDGER_ALLOW_PRIVATE_ADDRESSES" in said["url"][0]
+
+
+@pytest.mark.parametrize("host", [*PRIVATE, *NEVER])
+def test_a_private_address_that_is_allowed(upgraded_url: str, host: str) -> None:
+    """By the setting; the metadata of clouds never are."""
+    service = Service(upgraded_url, allow_private_addresses=True)
+    try:
+        production = service.environment()
+        workflow = {"kind": "http", "url": f"https://{host}/hook"}
+        answer = production.client.put(production.path, {"deploy_workflow": workflow})
+
+        assert answer.status_code == (400 if host in NEVER else 200)
+    finally:
+        service.close()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("workflow", each) for each in ("..", ".", "...", "a/b.yml", ".github/workflows/deploy.yml", "../../x")),
+        *(("workflow", each) for each in ("a\\b", " ", "\t", "deploy.yml ", "a\nb.yml", "\x01", "a\u200bb.yml")),
+        *(("ref", each) for each in (" ", "a b", "main\n", "\x01", "ma\x7fin", "\u00a0", "a\u2028b", "main\u200b")),
+    ],
+)
+def test_what_no_workflow_or_branch_is_called(production: EnvironmentClient, key: str, value: str) -> None:
+    """Dots and slashes lead to another place of GitHub's API; it would refuse the rest at every deployment."""
+    assert set(said_of(production, GITHUB | {key: value})) == {key}
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
+        *((name, "x") for name in ("api-key", "access-key", "ACCESS_KEY", "accessKey", "db_pwd", "auth", "oauth2")),
+        *((name, "x") for name in ("Authorization", "signing_key", "http-auth", "passphrase", "private.key")),
+        ("color", "Bearer x1"),
+        ("color", "Authorization: bearer x1"),
+        ("color", "Basic bWU6aHVudGVyMg=="),
         ("npm_token", "x"),
         ("PASSWORD", "x"),
         ("apiKey", "x"),

@@ -62,6 +62,7 @@ def webhook(told: Told, run: int, title: str) -> dict[str, Any]:
     """A real payload, rewritten to our run."""
     payload = WEBHOOKS[told.payload]
     of_run = told._asdict() | {"id": run, "display_title": title, "run_attempt": told.attempt}
+    of_run |= {"event": "workflow_dispatch", "path": ".github/workflows/deploy.yml@main"}
     of_run["html_url"] = f"https://github.com/{REPO}/actions/runs/1"
     return payload | {
         "workflow_run": payload["workflow_run"] | of_run,

@@ -18,7 +18,7 @@ from release_ledger.events import DeploymentGivenUp, EnvironmentEvent, stamp
 from release_ledger.project import Deployable, Project
 from release_ledger.projection.projection import Projection, Rows
 from release_ledger.projections.deployments import Deployments
-from release_ledger.projections.environments import Environments
+from release_ledger.projections.environments import NOW, Environments
 from release_ledger.rollback import Choice
 from release_ledger.versions import write_moment
 
@@ -64,7 +64,7 @@ class Story:
 
     @property
     def state(self) -> Environment:
-        return cast(Environment, self._environments[()])
+        return cast(Environment, self._environments[NOW])
 
     @property
     def rows(self) -> list[Deployment]:
@@ -81,7 +81,7 @@ class Story:
         return self.state.running.release_candidate_version if self.state.running else None
 
     def configure(self, settings: Settings) -> list[EnvironmentEvent]:
-        known = self._environments.get(())
+        known = self._environments.get(NOW)
         return self._record(lambda _: decide.configure(known, settings))
 
     def freeze(self, reason: str = "holidays", until: str | None = None) -> list[EnvironmentEvent]:
@@ -157,7 +157,7 @@ class Story:
         return next((row for row in successes if row["release_candidate_version"] == version), None)
 
     def _next_id(self) -> str:
-        known = self._environments.get(())
+        known = self._environments.get(NOW)
         return f"deployment-{known.deployments + 1}"
 
     def _record(

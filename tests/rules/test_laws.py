@@ -13,7 +13,7 @@ from release_ledger.events import DeploymentReported, DeploymentRequested
 from release_ledger.projection.folded import fold_events
 from release_ledger.projection.installed import installed, relevant
 from release_ledger.projections.deployments import Deployments
-from release_ledger.projections.environments import Environments
+from release_ledger.projections.environments import NOW, Environments
 from tests.rules.story import STREAM, Story, at
 
 
@@ -127,7 +127,7 @@ def test_a_deployment_says_what_the_environment_was_running(commands: list[Comma
 
     for position, event in enumerate(story.events):
         if isinstance(event, DeploymentRequested):
-            state = fold_events([Environments()], story.events[:position])[0]["environments"][()]
+            state = fold_events([Environments()], story.events[:position])[0]["environments"][NOW,]
             running = state.running
             assert event.from_release_candidate_version == (running.release_candidate_version if running else None)
             assert event.from_commit == (running.commit if running else None)

@@ -35,7 +35,8 @@ REQUESTED: Final = DeploymentRequested(
 def told(*events: Any) -> tuple[Environment, Deployment]:
     """The environment and the deployment after these events."""
     rows, state, fold = Rows(), None, Deployments()
-    for event in stamp(events, STREAM, 0, recorded_at=at(1), project_name="shop", environment_name="production"):
+    common = {"recorded_at": at(1), "project_name": "shop", "environment_name": "production"}
+    for event in stamp(events, STREAM, 0, **common):
         fold.fold(event, rows)
         state = apply(state, event)
     assert state is not None
@@ -59,7 +60,7 @@ def test_a_run_is_recorded_once_and_a_run_that_becomes_known_later_too() -> None
     done = WANTED | {"status": "done"}
 
     def tell(wish: dict[str, Any], run_id: str | None) -> tuple[Any, ...]:
-        return triggering.triggered(PROJECT, target, wish, run_id, None, "told")
+        return triggering.triggered(PROJECT, target, wish, run_id, None, "told", at(2))
 
     assert len(tell(WANTED, None)) == 1
     assert tell(done, None) == ()
@@ -75,6 +76,7 @@ def test_a_failed_try_counts_once_and_the_last_ends_the_deployment() -> None:
 
     assert triggering.trigger_failed(target, tried, 2, "no", False) == ()
     assert triggering.trigger_failed(target, WANTED | {"status": "done"}, 3, "no", True) == ()
+    assert len(triggering.trigger_failed(target, tried, 2, "no", True)) == 2
     (again,) = triggering.trigger_failed(target, tried, 3, "no", False)
     final = triggering.trigger_failed(target, tried, 3, "no", True)
 
@@ -86,7 +88,7 @@ def test_what_was_heard_of_meanwhile_is_not_given_up() -> None:
     """The watch looked a moment before the report came."""
     _, target = told(REQUESTED)
 
-    assert triggering.give_up(target, "2026-01-01T00:00:00.000000+00:00 pending", "silent") == ()
+    assert triggering.give_up(target, at(1), "silent") == ()
     assert len(triggering.give_up(target, None, "silent")) == 1
 
 
@@ -108,6 +110,62 @@ def test_a_deployment_with_a_run_is_canceled_by_its_run() -> None:
     success = {**target, "status": "success", "finished": 1}
     events = decide.roll_back(state, PROJECT, [], success, command, at(2))  # type: ignore[arg-type] # a copied row
     assert [type(event) for event in events] == [DeploymentRequested]
+
+
+def test_a_deployment_that_was_given_up_goes_on_with_the_run_that_turns_up() -> None:
+    """And a rollback cancels that run, as any."""
+    given_up = DeploymentGivenUp(
+        number=1, deployment_id="d-1", release_candidate_version="1.0-rc1", error_message="may have been triggered"
+    )
+    _, target = told(REQUESTED, given_up)
+
+    events = triggering.triggered(PROJECT, target, WANTED | {"status": "failed"}, "7", None, "told", at(2))
+    state, after = told(REQUESTED, given_up, *events)
+
+    assert (after["status"], after["run_id"]) == ("pending", "7")
+    assert [(ref.number, ref.run_id) for ref in state.unfinished] == [(1, "7")]
+    assert isinstance(decide.cancel(state.unfinished[0], PROJECT), DeploymentCancelRequested)
+
+
+def test_a_deployment_that_is_resumed_keeps_its_run() -> None:
+    """The watchdog gave it up, and CI says that it goes on."""
+    from release_ledger import reporting
+
+    given_up = DeploymentGivenUp(
+        number=1, deployment_id="d-1", release_candidate_version="1.0-rc1", error_message="silent"
+    )
+    state, target = told(REQUESTED, triggered(), given_up)
+    command = reporting.ReportStatus(deployment_id="", id="d-1", status="in_progress")
+
+    events = reporting.report(state, PROJECT, target, command, at(3), [])  # type: ignore[arg-type] # not looked at
+    state, _ = told(REQUESTED, triggered(), given_up, *events)
+
+    assert [ref.run_id for ref in state.unfinished] == ["7"]
+
+
+def test_a_late_report_of_long_ago_is_no_silence() -> None:
+    """What counts is when it was heard, and repeated it is no news."""
+    from release_ledger import reporting
+    from release_ledger.events import DeploymentReported, EnvironmentConfigured
+
+    configured = EnvironmentConfigured(
+        tier="production", deploy_workflow=None, rollback_strategy="previous", stuck_after_s=60
+    )
+    late = DeploymentReported(
+        number=1,
+        deployment_id="d-1",
+        release_candidate_version="1.0-rc1",
+        commit="a" * 40,
+        kind="deploy",
+        status="pending",
+        outcome="pending",
+        occurred_at=at(-2),
+    )
+    state, target = told(configured, REQUESTED, late)
+    command = reporting.ReportStatus(deployment_id="", id="d-1", status="pending", occurred_at=at(-2))
+
+    assert target["heard_at"] == at(1)
+    assert reporting.report(state, PROJECT, target, command, at(1.1), []) == ()  # type: ignore[arg-type] # as above
 
 
 def test_a_workflow_is_part_of_the_request_only_where_there_is_one() -> None:

@@ -154,7 +154,8 @@ class StandIn:
     def _listed(self, repo: str, name: str, query: Mapping[str, str]) -> Reply:
         since = datetime.fromisoformat(query.get("created", ">=2000-01-01T00:00:00Z").removeprefix(">="))
         of_it = [each for each in self.runs.values() if (each.repo, each.workflow) == (repo, name)]
-        found = [each for each in reversed(of_it) if each.created_at.replace(microsecond=0) >= since]
+        is_main = query.get("branch", "main") == "main"
+        found = [each for each in reversed(of_it) if is_main and each.created_at.replace(microsecond=0) >= since]
         most, page = int(query.get("per_page", 30)), int(query.get("page", 1))
         runs = [self._shown(each) for each in found[most * (page - 1) : most * page]]
         return _json(200, {"total_count": len(found), "workflow_runs": runs})

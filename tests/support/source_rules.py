@@ -33,7 +33,7 @@ RULES: Final = frozenset(
 )
 ENGINE: Final = WORDS | RULES | {"store", "projection"}
 INSIDE: Final = ENGINE | {"projections", "ledger", "settings", "testing"}
-OUTSIDE: Final = INSIDE | {"log", "outgoing", "github", "worker"}
+OUTSIDE: Final = INSIDE | {"log", "outgoing", "github", "worker", "proof"}
 SURFACE: Final = frozenset({"api", "cli", "graphql"})
 ANY: Final = frozenset({"*"})
 
@@ -81,6 +81,7 @@ TABLE: Final[dict[str, May]] = {
     "projection": May(ENGINE, DATABASE),
     "projections": May(WORDS | RULES | {"projection"}, frozenset({"sqlalchemy", "msgspec"}), not_std=WORLD),
     "ledger": May(ENGINE | {"projections", "settings"}, DATABASE),
+    "proof": May(ENGINE | {"settings"}, DATABASE | {"cryptography"}),
     "testing": May(INSIDE, DATABASE | {"pytest", "hypothesis"}),
     "outgoing": May(frozenset({"errors"}), frozenset({"requests", "urllib3"})),
     "github": May(frozenset({"errors", "outgoing"})),

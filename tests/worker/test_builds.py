@@ -1,5 +1,6 @@
 """Builds: a candidate waits for its build, and goes on to an environment when it has succeeded."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from release_ledger.projection.folded import stored_events
 from release_ledger.store.store import head_of
 from tests.support.github_faults import BROKEN, NOT_FOUND
 from tests.support.github_stand_in import StandIn
-from tests.support.working import API, REPO, Shop, commit, eventually, settings_for, working
+from tests.support.working import API, HURRIED, REPO, Shop, commit, eventually, settings_for, working
 
 BUILD = {"kind": "github", "workflow": "build.yml", "ref": "main"}
 
@@ -109,6 +110,7 @@ def test_why_nothing_was_deployed_after_a_build_is_recorded(shop: Shop, github: 
 
     (refused,) = recorded(shop.ledger, DeployedAfterBuild)
     assert (refused.deployment_id, refused.error_message) == (None, "Environment is frozen")
+    assert candidate(shop.ledger)["error_message"] == "Not deployed to production: Environment is frozen."
 
 
 @pytest.mark.parametrize("is_known", [True, False])
@@ -128,3 +130,55 @@ def test_a_commit_that_could_not_be_checked_is_checked_later(
     if not is_known:
         assert commit(9) in found["error_message"]
         assert shop.ledger.report_build("shop", "1.9-rc1", status="ready", by=API)[0]["status"] == "failed"
+
+
+def test_two_workers_start_a_build_once(shop: Shop, github: StandIn, upgraded_url: str) -> None:
+    """What one has read as wanted, the other may have carried out."""
+    configure(shop.ledger)
+    settings, timing = settings_for(upgraded_url, github), replace(HURRIED, poll_s=0.005)
+    with working(shop.ledger, settings, timing), working(Ledger.open(upgraded_url), settings, timing):
+        made = [cut(shop.ledger, number)["build_id"] for number in range(10, 40)]
+        assert eventually(lambda: len(github.started) == len(made) and not shop.ledger.wanted())
+
+    assert github.started == dict.fromkeys(made, 1)
+
+
+def test_candidates_without_a_build_are_each_deployed_when_they_are_ready(
+    shop: Shop, github: StandIn, upgraded_url: str
+) -> None:
+    """None has a build's id, and none is taken for another."""
+    configure(shop.ledger, "production")
+    for number in (10, 11):
+        cut(shop.ledger, number, trigger_build_workflow=False)
+        shop.ledger.report_build("shop", f"1.{number}-rc1", status="failed", by=API)
+        shop.ledger.report_build("shop", f"1.{number}-rc1", status="ready", by=API)
+
+    with working(shop.ledger, settings_for(upgraded_url, github)):
+        assert eventually(lambda: len(recorded(shop.ledger, DeployedAfterBuild)) == 2)
+
+    deployed = [each["release_candidate_version"] for each in shop.ledger.deployments("shop", "production").items]
+    assert sorted(deployed) == ["1.10-rc1", "1.11-rc1"]
+
+
+def test_commits_that_cannot_be_checked_hide_nothing(shop: Shop, github: StandIn, upgraded_url: str) -> None:
+    """Many of them wait for GitHub, asked ever more seldom; a deployment goes on."""
+    for number in range(10, 50):
+        cut(shop.ledger, number, trigger_build_workflow=False, checked=False)
+    github.fault_for = lambda asked: BROKEN if "commits" in asked.path or len(asked.path) == 3 else None
+    with working(shop.ledger, settings_for(upgraded_url, github)):
+        deployment = shop.deploy()
+        assert eventually(lambda: github.started[deployment] == 1)
+
+
+def test_a_build_without_a_workflow_is_nobodys_to_watch(shop: Shop, github: StandIn, upgraded_url: str) -> None:
+    """CI builds by itself and tells a run; another build is followed to its end all the same."""
+    shop.ledger.configure_project("shop", repo=REPO, by=API)
+    cut(shop.ledger, 10)
+    (wish,) = shop.ledger.wishes_of(candidate(shop.ledger, 10)["build_id"])
+    shop.ledger.build_triggered(wish, run_id="5", run_url=None, how="told", by=API)
+    configure(shop.ledger)
+    cut(shop.ledger, 11)
+    github.takes_s = 0.2
+    with working(shop.ledger, settings_for(upgraded_url, github)):
+        becomes(shop.ledger, "ready", 11)
+    assert candidate(shop.ledger, 10)["status"] == "pending"

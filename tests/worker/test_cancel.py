@@ -7,9 +7,10 @@ from release_ledger.events import (
     DeploymentCanceled,
     DeploymentCancelRequested,
     DeploymentTriggered,
+    DeploymentTriggerFailed,
 )
-from release_ledger.triggering import UNHEARD
-from tests.support.github_faults import BROKEN, SLOW
+from release_ledger.triggering import UNASKED
+from tests.support.github_faults import BROKEN, CUT_AFTER, LIMITED, SLOW, UNAUTHORIZED
 from tests.support.github_stand_in import StandIn
 from tests.support.working import API, HURRIED, Shop, eventually, settings_for, working
 from tests.worker.test_triggering import events
@@ -116,16 +117,67 @@ def test_a_cancel_holds_others_back_for_a_while_only(shop: Shop, github: StandIn
 def test_a_run_that_never_says_that_it_has_ended_counts_as_canceled(
     shop: Shop, github: StandIn, upgraded_url: str
 ) -> None:
-    """After a deadline; and what it says later is what counts."""
+    """After a deadline, which is later where GitHub cannot even be asked. What the run says later is what counts."""
     with working(shop.ledger, settings_for(upgraded_url, github)):
         deployment = running(shop, github)
         github.fault_for = lambda _: BROKEN
         shop.ledger.cancel("shop", "production", deployment, by=API)
         ended = shop.becomes("canceled", deployment)
 
-    assert ended["error_message"] == UNHEARD
+    assert ended["error_message"] == UNASKED
     assert shop.report("success", id=deployment)["status"] == "success"
 
 
 def _run_of(github: StandIn, deployment: str) -> str:
     return str(next(run.id for run in github.runs.values() if run.deployment == deployment))
+
+
+def test_a_rollback_does_not_wait_for_what_it_canceled(shop: Shop, github: StandIn, upgraded_url: str) -> None:
+    """The trigger of before waits for a long time to be tried again; its deployment has ended."""
+    shop.report("success", number=3)
+    timing = replace(HURRIED, first_pause_s=60.0, longest_pause_s=60.0)
+    with working(shop.ledger, settings_for(upgraded_url, github), timing):
+        github.fail_next(LIMITED)
+        dead = shop.deploy()
+        assert eventually(lambda: events(shop.ledger, DeploymentTriggerFailed))
+        rollback = shop.ledger.roll_back("shop", "production", by=API)[0]["id"]
+        assert eventually(lambda: github.started[rollback] == 1)
+
+    assert github.started[dead] == 0
+
+
+def test_a_rollback_does_not_wait_for_a_run_that_is_looked_for(shop: Shop, github: StandIn, upgraded_url: str) -> None:
+    """The call was lost, and GitHub does not say what became of it."""
+    shop.report("success", number=3)
+    timing = replace(HURRIED, cancel_holds_s=0.3)
+    github.fault_for = lambda asked: UNAUTHORIZED if asked.path[-1] == "runs" else None
+    with working(shop.ledger, settings_for(upgraded_url, github), timing):
+        github.fail_next(CUT_AFTER)
+        shop.deploy()
+        assert eventually(lambda: events(shop.ledger, DeploymentTriggerFailed))
+        rollback = shop.ledger.roll_back("shop", "production", by=API)[0]["id"]
+        assert eventually(lambda: github.started[rollback] == 1)
+
+
+def test_a_cancel_overtakes_a_trigger_that_fails(shop: Shop, github: StandIn, upgraded_url: str) -> None:
+    """Nobody would ask GitHub to end the run while it does not start another."""
+    with working(shop.ledger, settings_for(upgraded_url, github)):
+        bad = running(shop, github)
+        github.fault_for = lambda asked: LIMITED if asked.path[-1] == "dispatches" else None
+        shop.deploy(number=2)
+        assert eventually(lambda: events(shop.ledger, DeploymentTriggerFailed))
+        shop.ledger.cancel("shop", "production", bad, by=API)
+        shop.becomes("canceled", bad)
+
+    assert github.runs[int(_run_of(github, bad))].conclusion == "cancelled"
+
+
+def test_a_run_is_canceled_where_it_was_started(shop: Shop, github: StandIn, upgraded_url: str) -> None:
+    """The project has moved to another repository since."""
+    with working(shop.ledger, settings_for(upgraded_url, github)):
+        deployment = running(shop, github)
+        shop.ledger.configure_project("shop", repo="acme/shop-next", by=API)
+        shop.ledger.cancel("shop", "production", deployment, by=API)
+        shop.becomes("canceled", deployment)
+
+    assert events(shop.ledger, DeploymentCancelAnswered)[-1].answer == "accepted"

@@ -122,6 +122,23 @@ def test_a_start_that_may_have_been_taken_is_not_made_again(ledger: Ledger, gith
     assert github.started[deployment] == 1
 
 
+def test_what_one_branch_shows_does_not_tell_of_another(shop: Shop, github: StandIn, upgraded_url: str) -> None:
+    """Runs of the workflow on main show ids; those of a branch, whose file is older, do not."""
+    with working(shop.ledger, settings_for(upgraded_url, github)):
+        shop.deploy(number=2)
+        assert eventually(lambda: github.runs)
+        shop.report("success", number=2)
+    old = {"kind": "github", "workflow": "deploy.yml", "ref": "old"}
+    shop = Shop(shop.ledger, "production", workflow=old)
+    github.fail_next(CUT_BEFORE)
+    deployment = shop.deploy()
+
+    with working(shop.ledger, settings_for(upgraded_url, github)):
+        ended = shop.becomes("error", deployment)
+
+    assert "may have been triggered" in ended["error_message"]
+
+
 def test_what_github_refuses_for_good_is_an_error_in_its_words(shop: Shop, github: StandIn, upgraded_url: str) -> None:
     """A later report resumes it, as any that the ledger itself gave up."""
     github.fail_next(NOT_FOUND)

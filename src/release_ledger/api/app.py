@@ -14,7 +14,21 @@ from ..errors import LedgerUnavailable, Refusal, TooManyRequests
 from ..ledger import Ledger
 from ..log import log_as_json
 from ..settings import Settings
-from . import candidates, deployments, documentation, environments, measures, projects, running, runs, service
+from . import (
+    candidates,
+    checkpoints,
+    comparison,
+    deployments,
+    documentation,
+    environments,
+    feed,
+    history,
+    measures,
+    projects,
+    running,
+    runs,
+    service,
+)
 from .answer import json_response
 from .commit_check import github_of
 from .rates import Rates
@@ -59,7 +73,19 @@ def create_app(settings: Settings | None = None, ledger: Ledger | None = None) -
     app.extensions["ledger"] = ledger or Ledger.open(settings.database_url)
     app.extensions["rates"] = Rates(settings.rate_limit)
     api = LedgerApi(app, spec_kwargs=documentation.SPEC)
-    for part in (candidates, deployments, environments, projects, running, runs, service):
+    for part in (
+        candidates,
+        checkpoints,
+        comparison,
+        deployments,
+        environments,
+        feed,
+        history,
+        projects,
+        running,
+        runs,
+        service,
+    ):
         api.register_blueprint(part.blueprint)
     documentation.register(app, api)
     measures.register(app)

@@ -1,16 +1,19 @@
 """GitHub is asked for a candidate's repository and commit before it is cut, where a token for GitHub is set.
 
-Only of a candidate that is new, and last: what the ledger itself refuses or knows is answered without GitHub.
+Only of a candidate that is new, and last: what the ledger itself refuses or knows is answered without GitHub. A process
+has few threads, which everybody shares: at most one of them asks GitHub, and none for a while after it was down.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+from threading import Lock
 from typing import Any, Final, TypeVar
 
 import structlog
-from flask import current_app
+from flask import Response, after_this_request, current_app
 
 from ..errors import GithubUnavailable, InvalidCommit, RepositoryNotFound
 from ..github import GitHub
@@ -24,15 +27,47 @@ from .access import ledger
 T = TypeVar("T")
 WITHIN_S: Final = 10.0  # for all that is asked of one candidate
 ONE_CALL_S: Final = 3.0
+PAUSE_S: Final = 10.0  # for which GitHub is not asked after it gave no answer
+BUSY_S: Final = 1
 _LOG = structlog.get_logger("release_ledger.api")
 
 
-def github_of(settings: Settings) -> GitHub | None:
+class Checks:
+    """The GitHub that is asked for commits by one process: by one thread at once, and not while it is down."""
+
+    def __init__(self, github: GitHub) -> None:
+        self._github, self._asking, self._down_until = github, Lock(), 0.0
+
+    def is_known(self, repo: str, commit: str) -> bool:
+        """True; raises what GitHub says of an unknown one, `Trouble` where it gives no answer, at once where not asked.
+
+        Where it was not asked, the trouble's `retry_after_s` says when it would be.
+        """
+        left_s = self._down_until - time.monotonic()
+        if left_s > 0:
+            raise _NotAsked("GitHub did not answer a moment ago.", retry_after_s=left_s)
+        if not self._asking.acquire(blocking=False):
+            raise _NotAsked("Another commit is being checked.", retry_after_s=BUSY_S)
+        try:
+            return _is_known(self._github, repo, commit)
+        except Trouble as trouble:
+            if _is_down(trouble):
+                self._down_until = time.monotonic() + PAUSE_S
+            raise
+        finally:
+            self._asking.release()
+
+
+class _NotAsked(Trouble):
+    """GitHub was not asked."""
+
+
+def github_of(settings: Settings) -> Checks | None:
     """The GitHub that is asked for commits; None where no token for it is set."""
     if settings.github_token is None:
         return None
     outgoing = Outgoing(trusted=[settings.github_url], connect_within_s=2.0, within_s=ONE_CALL_S)
-    return GitHub(settings.github_url, settings.github_token, outgoing)
+    return Checks(GitHub(settings.github_url, settings.github_token, outgoing))
 
 
 def cut(project_name: str, version: str, body: dict[str, Any], by: Caller) -> tuple[Answer, int]:
@@ -40,31 +75,51 @@ def cut(project_name: str, version: str, body: dict[str, Any], by: Caller) -> tu
 
     With `github_check` best_effort it is cut all the same, and checked later by the worker.
     """
-    github: GitHub | None = current_app.extensions["github"]
+    github: Checks | None = current_app.extensions["github"]
     settings: Settings = current_app.extensions["settings"]
     try:
         checked = None if github is not None else True
         return ledger().cut_release_candidate(project_name, version, checked=checked, by=by, **body)
     except NotChecked:
         assert github is not None  # noqa: S101 - raised for None only
-        known = _is_known(github, body["repo"], body["commit"], settings.github_check == "required")
+        known = _checked(github, body["repo"], body["commit"], settings.github_check == "required")
     return ledger().cut_release_candidate(project_name, version, checked=known, by=by, **body)
 
 
-def _is_known(github: GitHub, repo: str, commit: str, required: bool) -> bool:
+def _checked(github: Checks, repo: str, commit: str, required: bool) -> bool:
     """Whether GitHub knows them; false where it does not answer and need not. Raises what is said of it else."""
-    began = time.monotonic()
     try:
-        if not _twice(lambda: github.has_repository(repo), began):
-            raise RepositoryNotFound(repo=repo)
-        if not _twice(lambda: github.has_commit(repo, commit), began):
-            raise InvalidCommit(commit="GitHub does not know it in this repository")
+        return github.is_known(repo, commit)
     except Trouble as trouble:
         _LOG.warning("commit not checked", repo=repo, commit=commit, cause=trouble.message)
-        if required:
-            raise GithubUnavailable(github=trouble.message) from None
-        return False
+        if not required:
+            return False
+        if isinstance(trouble, _NotAsked):
+            _retry_after(trouble.retry_after_s or BUSY_S)
+        raise GithubUnavailable(github=trouble.message) from None
+
+
+def _retry_after(seconds: float) -> None:
+    @after_this_request
+    def say(response: Response) -> Response:
+        response.headers["Retry-After"] = str(math.ceil(seconds))
+        return response
+
+
+def _is_known(github: GitHub, repo: str, commit: str) -> bool:
+    """True. Raises what GitHub says else, or `Trouble`."""
+    began = time.monotonic()
+    if not _twice(lambda: github.has_repository(repo), began):
+        raise RepositoryNotFound(repo=repo)
+    if not _twice(lambda: github.has_commit(repo, commit), began):
+        raise InvalidCommit(commit="GitHub does not know it in this repository")
     return True
+
+
+def _is_down(trouble: Trouble) -> bool:
+    """Whether others would have no answer either. A refusal (401, 403) is one: it may be of this repository alone."""
+    is_refusal = trouble.message.startswith("GitHub answered ") and not trouble.maybe_done
+    return not trouble.final and (trouble.retry_after_s is not None or not is_refusal)
 
 
 def _twice(ask: Callable[[], T], began: float) -> T:

@@ -14,7 +14,9 @@ from .blueprint import LedgerBlueprint
 from .conditions import once
 from .left_out import without_bad_url
 from .paging import paged
+from .past import moment_of
 from .schemas import (
+    AsOfSchema,
     CancelSchema,
     DeploymentPageSchema,
     DeploySchema,
@@ -40,7 +42,8 @@ _ID: Final = re.compile(r"[0-9a-fA-F-]{1,64}")
 def list_deployments(query: dict[str, Any], project_name: str, env_name: str) -> Response:
     """An environment's deployments, newest first."""
     status, version = query.get("status"), query.get("release_candidate_version")
-    return paged(query, partial(ledger().deployments, project_name, env_name, status=status, version=version))
+    asked: dict[str, Any] = {"status": status, "version": version, "moment": moment_of(query)}
+    return paged(query, partial(ledger().deployments, project_name, env_name, **asked))
 
 
 @blueprint.on("POST", "/deployments", "createDeployment")
@@ -69,10 +72,12 @@ def report_status(body: dict[str, Any], project_name: str, env_name: str) -> Res
 
 @blueprint.on("GET", "/deployments/<deployment_id>", "getDeployment")
 @requires("read")
+@blueprint.takes(AsOfSchema, location="query")
 @blueprint.answers(200, DeploymentWithEventsSchema)
-def get_deployment(project_name: str, env_name: str, deployment_id: str) -> Response:
+def get_deployment(query: dict[str, Any], project_name: str, env_name: str, deployment_id: str) -> Response:
     """One deployment, with every attempt, answer and decision that led to how it stands."""
-    answer, version = ledger().deployment_with_events(project_name, env_name, possible(deployment_id))
+    asked = partial(ledger().deployment_with_events, project_name, env_name, possible(deployment_id))
+    answer, version = asked(moment=moment_of(query))
     return json_response(answer, version=version)
 
 
@@ -97,7 +102,8 @@ def cancel_deployment(body: dict[str, Any], project_name: str, env_name: str, de
 @blueprint.answers(200, RollbackPreviewSchema)
 def preview_rollback(query: dict[str, Any], project_name: str, env_name: str) -> Response:
     """What a rollback would do now, and why; records nothing."""
-    answer, version = ledger().rollback_preview(project_name, env_name, **query)
+    asked: dict[str, Any] = {"strategy": query.get("strategy"), "to": query.get("to"), "moment": moment_of(query)}
+    answer, version = ledger().rollback_preview(project_name, env_name, **asked)
     return json_response(answer, version=version)
 
 

@@ -15,12 +15,14 @@ from .components import mend
 from .examples import REQUESTS, answer_of
 from .headers import HEADERS, PARAMETERS, answered_headers, asked_headers
 from .links import all_links, links_of
+from .past_examples import JSON_LINES, PAST_ANSWERS
 from .refusals import all_responses, refused_responses
 
 SPEC: Final[dict[str, Any]] = {
     "info": {
         "description": "What was released where, when, by whom and why. Every call becomes events in the stream of one"
-        " environment. JSON in, JSON out, whatever `Accept` says; keys that are not described are ignored in a body,"
+        " environment. JSON in, JSON out, whatever `Accept` says (but histories come as JSON Lines, too);"
+        " keys that are not described are ignored in a body,"
         " and null of an optional one is as good as its absence; a body without a key twice, NUL or a lone surrogate,"
         " up to 1 MiB. Errors are `{error, code, details}`; a path that is not"
         " described is 404 `not_found`, a method 405 `method_not_allowed` with `Allow`.",
@@ -94,10 +96,12 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
         answer["headers"] = answered_headers(name, method, status)
         if links := links_of(name):
             answer["links"] = links
-        example = answer_of(name, status)
+        example = PAST_ANSWERS.get(name) or answer_of(name, status)
         if example is not None:
             answer.setdefault("content", {"application/json": {"schema": {"type": "object"}}})
             answer["content"]["application/json"]["example"] = example
+        if name in JSON_LINES:
+            answer["content"]["application/x-ndjson"] = {"schema": {"type": "string"}, "example": JSON_LINES[name]}
     operation["responses"] = successes | refused_responses(name)
 
 

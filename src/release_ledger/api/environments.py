@@ -11,7 +11,8 @@ from .access import ledger, requires
 from .answer import here, json_response
 from .blueprint import LedgerBlueprint
 from .conditions import conditional
-from .schemas import EnvironmentSettingsSchema, FreezeSchema
+from .past import moment_of
+from .schemas import AsOfSchema, EnvironmentSettingsSchema, FreezeSchema
 from .shapes import EnvironmentSchema
 
 blueprint = LedgerBlueprint(
@@ -29,10 +30,11 @@ def list_environments(project_name: str) -> Response:
 
 @blueprint.on("GET", "/<env_name>", "getEnvironment")
 @requires("read")
+@blueprint.takes(AsOfSchema, location="query")
 @blueprint.answers(200, EnvironmentSchema)
-def get_environment(project_name: str, env_name: str) -> Response:
+def get_environment(query: dict[str, Any], project_name: str, env_name: str) -> Response:
     """An environment: its settings, what it runs, whether it is frozen."""
-    answer, version = ledger().environment(project_name, env_name)
+    answer, version = ledger().environment(project_name, env_name, moment=moment_of(query))
     return json_response(answer, version=version)
 
 

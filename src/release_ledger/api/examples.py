@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from .feed_shapes import EXAMPLE as FEED
+
 PROJECT: Final = {
     "build_workflow": {"kind": "github", "ref": "main", "workflow": "build.yml"},
     "deploy_after_build": None,
@@ -187,6 +189,7 @@ ANSWERS: Final[dict[str, Any]] = {
     "githubWebhook": {"deployment_id": "01a20abf-7d86-77a1-851e-e5e395d58210"},
     "listRunningPeriods": [PERIOD],
     "getExposure": EXPOSURE,
+    "readFeed": FEED,
     "createDeployment": DEPLOYMENT,
     "reportStatus": FINISHED,
     "previewRollback": PREVIEW,

@@ -99,7 +99,17 @@ def asked_headers(operation_id: str, method: str) -> list[Described]:
 
 
 _WITHOUT_VERSION: Final = (
-    *("health", "readiness", "metrics", "listProjects", "listEnvironments", "getExposure", "githubWebhook"),
+    *(
+        "health",
+        "readiness",
+        "metrics",
+        "readFeed",
+        "getCheckpoint",
+        "listProjects",
+        "listEnvironments",
+        "getExposure",
+        "githubWebhook",
+    ),
 )
 
 

@@ -24,7 +24,7 @@ def _plain(parameters: Parameters, *targets: str) -> list[Link]:
 
 
 _FROM_PROJECT: Final = [
-    *_plain(_PROJECT, "getProject", "putEnvironment", "listEnvironments", "listReleases"),
+    *_plain(_PROJECT, "getProject", "putEnvironment", "listEnvironments", "listReleases", "getProjectHistory"),
     ("cutRelease", _PROJECT, {"repo": "$response.body#/repo"}),
 ]
 _FROM_RELEASE: Final = [
@@ -38,7 +38,7 @@ _FROM_RELEASE: Final = [
 ]
 _FROM_ENVIRONMENT: Final = [
     *_plain(_ENVIRONMENT, "getEnvironment", "freezeEnvironment", "createDeployment", "listDeployments"),
-    *_plain(_ENVIRONMENT, "previewRollback", "rollBack", "listRunningPeriods"),
+    *_plain(_ENVIRONMENT, "previewRollback", "rollBack", "listRunningPeriods", "getHistory"),
     ("putEnvironment", _ENVIRONMENT | _UNMOVED, {}),
 ]
 _FROM_DEPLOYMENT: Final = [
@@ -86,6 +86,15 @@ LINKS: Final[dict[str, list[Link]]] = {
         ("getDeployment", _ENVIRONMENT | {"deployment_id": "$response.body#/0/deployment_id"}, {}),
         *_plain(_PROJECT | {"commit": "$response.body#/0/commit"}, "getExposure"),
     ],
+    "getHistory": [
+        ("getHistory", _ENVIRONMENT | {"after": "$response.body#/0/version"}, {}),
+        ("getEnvironment", _ENVIRONMENT | {"as_of_version": "$response.body#/0/version"}, {}),
+        ("listDeployments", _ENVIRONMENT | {"as_of_version": "$response.body#/0/version"}, {}),
+        ("previewRollback", _ENVIRONMENT | {"as_of_version": "$response.body#/0/version"}, {}),
+        ("compareMoments", _ENVIRONMENT | {"from": "$response.body#/0/recorded_at"}, {}),
+    ],
+    "getProjectHistory": [("getProjectHistory", _PROJECT | {"after": "$response.body#/0/version"}, {})],
+    "compareMoments": [("getDeployment", _ENVIRONMENT | {"deployment_id": "$response.body#/requested/0/id"}, {})],
     "getExposure": _plain(_PROJECT | {"env_name": "$response.body#/environments/0/name"}, "listRunningPeriods"),
     "previewRollback": [
         ("rollBack", _ENVIRONMENT, {"to": "$response.body#/target"}),

@@ -75,7 +75,7 @@ def status(**kwargs: Any) -> Read:
 def moment(**kwargs: Any) -> Read:
     """ISO 8601 with an offset; read as the ledger writes it."""
     expected = "Not an ISO 8601 timestamp with an offset."
-    said = {"format": "date-time"}
+    said = {"format": "date-time"} | kwargs.pop("metadata", {})
     return Read(lambda text: write_moment(read_moment(text)), expected=expected, metadata=said, **kwargs)
 
 

@@ -11,6 +11,7 @@ from .access import ledger, requires
 from .answer import json_response
 from .blueprint import LedgerBlueprint
 from .paging import paged
+from .past import moment_of
 from .schemas import PeriodPageSchema
 from .shapes import ExposureSchema, PeriodSchema
 
@@ -30,8 +31,8 @@ def list_running_periods(query: dict[str, Any], project_name: str, env_name: str
     successes were recorded: one whose success was reported only after a newer deployment had succeeded never ran, by
     what the ledger knew at any time, whatever its report says of when it happened.
     """
-    begins, ends = query.get("from_"), query.get("to")
-    return paged(query, partial(ledger().running, project_name, env_name, begins=begins, ends=ends))
+    asked: dict[str, Any] = {"begins": query.get("from_"), "ends": query.get("to"), "moment": moment_of(query)}
+    return paged(query, partial(ledger().running, project_name, env_name, **asked))
 
 
 @blueprint.on("GET", "/commits/<commit>/exposure", "getExposure")

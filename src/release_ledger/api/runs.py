@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import re
 from functools import wraps
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from flask import Response, current_app, g, request
 from werkzeug.exceptions import NotFound
@@ -15,6 +15,7 @@ from ..errors import DeploymentNotFound, InvalidRequest, ReleaseNotFound, Unauth
 from ..github import Run, run_of
 from ..ledger import Caller
 from ..ledger.outbox_questions import Wish
+from ..ledger.run_reports import is_of
 from ..settings import Settings
 from ..workflows import moment_of_run
 from .access import ledger, require_project, requires
@@ -29,6 +30,15 @@ _ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNOR
 _UNKNOWN: Final = "not a run of this ledger"
 
 
+class _Heard(NamedTuple):
+    """What a webhook tells of a run. `workflow`: its file's name and its id, as far as GitHub says them."""
+
+    run: Run
+    repo: str
+    event: str
+    workflow: frozenset[str]
+
+
 @blueprint.on("POST", "/sync-deploy-github-action", "syncDeploy")
 @requires("deploy")
 @blueprint.takes(SyncDeploySchema)
@@ -37,7 +47,11 @@ def sync_deploy(body: dict[str, Any]) -> Response:
     """The first step of a workflow says which run deploys. The first run that is known stays."""
     wish = ledger().wish_of("trigger", body["deployment_id"])
     if wish is None:
-        raise DeploymentNotFound()
+        project_name = ledger().project_of_deployment(body["deployment_id"])
+        if project_name is None:
+            raise DeploymentNotFound()
+        require_project(project_name)
+        raise InvalidRequest(deployment_id="no workflow was to be started for it")
     return _told(wish, body["workflow_run_id"])
 
 
@@ -79,7 +93,7 @@ def github_webhook(body: dict[str, Any]) -> Response:
     event = request.headers.get("X-GitHub-Event", "")
     if event != "workflow_run":
         return json_response({"ignored": f"the event {event[:100]}"})
-    return json_response(_heard(*_read(body)))
+    return json_response(_recorded(_read(body)))
 
 
 def _told(wish: Wish, run_id: str) -> Response:
@@ -87,7 +101,7 @@ def _told(wish: Wish, run_id: str) -> Response:
     require_project(wish.project_name)
     url = _url_of(wish.repo, run_id)
     return once(
-        lambda by: ledger().run_told(wish, run_id=run_id, run_url=url, by=by),
+        lambda by: ledger().run_claimed(wish, run_id=run_id, run_url=url, by=by),
         lambda answer, version: json_response(answer, version=version),
     )
 
@@ -99,22 +113,26 @@ def _url_of(repo: str | None, run_id: str) -> str | None:
     return f"https://github.com/{repo}/actions/runs/{run_id}" if is_public and repo is not None else None
 
 
-def _read(body: dict[str, Any]) -> tuple[Run, str]:
-    """The run that GitHub tells of, and its repository."""
+def _read(body: dict[str, Any]) -> _Heard:
+    """The run that GitHub tells of, its repository and its workflow."""
     try:
         run, repo = run_of(body["workflow_run"]), str(body["repository"]["full_name"])
         moment_of_run(run.updated_at, run.attempt)
     except (KeyError, ValueError, OverflowError) as error:
         raise InvalidRequest(workflow_run=f"cannot be read: {error}"[:200]) from None
-    return run, repo
+    told = body["workflow_run"]
+    path, its_id = told.get("path"), told.get("workflow_id")  # a path may end in @ and a ref
+    file = path.partition("@")[0].rpartition("/")[2] if isinstance(path, str) else ""
+    return _Heard(run, repo, str(told.get("event")), frozenset({file, str(its_id or "")} - {""}))
 
 
-def _heard(run: Run, repo: str) -> dict[str, str]:
+def _recorded(heard: _Heard) -> dict[str, str]:
     """Record how a run stands; what to answer."""
+    run = heard.run
     by = Caller(recorded_by="github", request_id=g.request_id)
-    wish = ledger().wish_of_run(run.id)
+    wish = ledger().wish_of_run(run.id, heard.repo)
     if wish is None:
-        wish = _named_in(run.title, repo)
+        wish = _named_in(heard)
         if wish is None:
             return {"ignored": _UNKNOWN}
         if wish.run_id is None:
@@ -134,11 +152,18 @@ def _heard(run: Run, repo: str) -> dict[str, str]:
     return {"release_cut_id" if wish.kind == "build" else "deployment_id": wish.subject}
 
 
-def _named_in(title: str, repo: str) -> Wish | None:
-    """What a run is for whose name (`run-name`) has its id in it; only of the repository that it was started in."""
-    for subject in _ID.findall(title)[:5]:
+def _named_in(heard: _Heard) -> Wish | None:
+    """What a run is for whose name (`run-name`) has its id in it.
+
+    Anybody who may open a pull request can name a run: only a dispatched run of the very workflow that was to be
+    started counts, and only of the repository that it was to be started in.
+    """
+    if heard.event != "workflow_dispatch":
+        return None
+    for subject in _ID.findall(heard.run.title)[:5]:
         for wish in ledger().wishes_of(subject.lower()):
-            is_github = (wish.workflow or {}).get("kind") == "github"
-            if wish.kind in ("trigger", "build") and is_github and (wish.repo or "").lower() == repo.lower():
+            workflow = wish.workflow or {}
+            is_its = workflow.get("kind") == "github" and workflow.get("workflow") in heard.workflow
+            if wish.kind in ("trigger", "build") and is_its and is_of(wish, heard.repo):
                 return wish
     return None

@@ -129,7 +129,28 @@ class RollbackSchema(OpenSchema):
             raise InvalidRequest(to=["Cannot be given together with strategy."])
 
 
-class PreviewSchema(OpenSchema):
+class AsOfSchema(OpenSchema):
+    """As of when: now, unless one of both is given."""
+
+    as_of = moment(
+        metadata={
+            "description": "As the ledger knew it at this moment: as of the newest version recorded at or before it."
+            " Before the first event 404, later than now 400.",
+        }
+    )
+    as_of_version = Digits(
+        validate=validate.Range(1),
+        metadata={"description": "As the ledger knew it at this version of the environment's stream."},
+    )
+
+    @validates_schema
+    def one_moment(self, query: dict[str, Any], **_: Any) -> None:
+        """One says all."""
+        if "as_of" in query and "as_of_version" in query:
+            raise InvalidRequest(as_of=["Cannot be given together with as_of_version."])
+
+
+class PreviewSchema(AsOfSchema):
     """Which rollback to preview."""
 
     strategy = fields.String(validate=validate.OneOf(STRATEGIES))
@@ -145,7 +166,7 @@ class PageSchema(OpenSchema):
     per_page = Digits(load_default=10, validate=validate.Range(1), metadata={"description": "More than 100 means 100."})
 
 
-class PeriodPageSchema(PageSchema):
+class PeriodPageSchema(PageSchema, AsOfSchema):
     """Which page of the periods in which range of reported time."""
 
     from_ = moment(data_key="from")
@@ -158,7 +179,7 @@ class PeriodPageSchema(PageSchema):
             raise InvalidRequest(**{"from": ["Must be before to."]})
 
 
-class DeploymentPageSchema(PageSchema):
+class DeploymentPageSchema(PageSchema, AsOfSchema):
     """Which page of which deployments."""
 
     status = status()

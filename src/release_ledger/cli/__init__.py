@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from .audit import audit
 from .backup import backup
 from .environments import environment
+from .history import history
 from .projections import projections
 from .projects import project
 from .refusals import Commands
@@ -25,7 +27,7 @@ def main() -> None:
     """
 
 
-for command in (serve, upgrade, worker, token, project, environment, projections, backup):
+for command in (serve, upgrade, worker, token, project, environment, history, projections, audit, backup):
     main.add_command(command)
 
 __all__ = ["main"]

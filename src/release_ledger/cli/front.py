@@ -7,6 +7,7 @@ bounded here (limits.py). To granian it is an ASGI application, to the applicati
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -38,7 +39,12 @@ class Front:
         """`ready` is called on the event loop before requests come, `ended` after the last one is answered."""
         self._app, self._ready, self._ended = app, ready, ended
         self._threads = Threads(limits.THREADS)
-        self._held = 0
+        self._held = self._waiting = 0
+        self._stopping = False
+
+    def stop_waiting(self) -> None:
+        """Let nothing wait from now on: the server is to stop."""
+        self._stopping = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -49,6 +55,8 @@ class Front:
             body = await self._body(dict(scope["headers"]), receive)
             answer = Answer(self._app, scope, body)
             await self._threads.run(answer.begin, limits.TURN_WITHIN_S)
+            if answer.wait is not None and self._waiting < limits.WAITING:
+                answer = await self._waited(answer, scope, body, receive)
         except NoTurn:
             await _turn_away(NO_TURN, scope, receive, send)
         except TurnedAway as turned_away:
@@ -102,6 +110,22 @@ class Front:
             raise TurnedAway(NO_ROOM)
         body += piece
         self._held += len(piece)
+
+    async def _waited(self, answer: Answer, scope: Scope, body: bytes, receive: Receive) -> Answer:
+        """The answer once it is worth asking again, or its time is over. Raises `ClientGone`."""
+        self._waiting += 1
+        gone = asyncio.create_task(_gone(receive))
+        try:
+            while (wait := answer.wait) is not None and time.monotonic() < wait.until_s and not self._stopping:
+                if (await asyncio.wait((gone,), timeout=limits.LOOK_EVERY_S))[0]:
+                    raise ClientGone
+                if await self._threads.run(wait.is_over, limits.TURN_WITHIN_S):
+                    answer = Answer(self._app, scope, body, wait.until_s)
+                    await self._threads.run(answer.begin, limits.TURN_WITHIN_S)
+        finally:
+            self._waiting -= 1
+            gone.cancel()
+        return answer
 
     async def _send(self, answer: Answer, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})

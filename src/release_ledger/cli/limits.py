@@ -44,3 +44,9 @@ BACKLOG: Final = 1024
 
 STOPPING_S: Final = 20
 """For the requests under way once the server is told to stop; twice what a body may take."""
+
+WAITING: Final = 64
+"""Requests that wait for events at once, in a process. They hold a connection, no thread; more are answered at once."""
+
+LOOK_EVERY_S: Final = 0.25
+"""Between two looks of one of them. A look adds up the streams' versions: a few ms at 10,000 streams."""

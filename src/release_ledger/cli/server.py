@@ -116,6 +116,8 @@ def load_app(number: int, tell: Connection) -> Front:
     from .front import Front
 
     def ready() -> None:
+        # Beside the event loop's own, which hears of the signal by its wake-up file and not by this function.
+        signal.signal(signal.SIGTERM, lambda *_: front.stop_waiting())
         pid = os.getpid().to_bytes(4)
         asyncio.get_running_loop().call_later(WELL_AFTER_S, tell.send_bytes, pid)
 
@@ -130,7 +132,8 @@ def load_app(number: int, tell: Connection) -> Front:
         sys.stderr.flush()
         os._exit(0)  # a thread of granian's that wakes while the interpreter is taken down aborts the process
 
-    return Front(app, ready, ended)
+    front = Front(app, ready, ended)
+    return front
 
 
 def address_of(host: str, port: int) -> str:

@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
+from ..api.waiting import UNTIL, WAIT, Wait
 from .limits import WHOLE_BYTES
 
 Scope = dict[str, Any]
@@ -57,12 +58,15 @@ class Answer:
     The calls may come from different threads, one after the other; all of them see the same context variables.
     """
 
-    def __init__(self, app: Application, scope: Scope, body: bytes) -> None:
+    def __init__(self, app: Application, scope: Scope, body: bytes, until_s: float | None = None) -> None:
+        """`until_s`: until when the request may wait, where it has waited before."""
         self.status = 500
         self.headers: list[tuple[bytes, bytes]] = []
         self.whole: bytes | None = None
         """All of the body; None where it comes in pieces."""
-        self._app, self._scope, self._sent = app, scope, body
+        self.wait: Wait | None = None
+        """Until when, and for what, it may wait before it is given; another try may answer more."""
+        self._app, self._scope, self._sent, self._until_s = app, scope, body, until_s
         self._context = copy_context()
         self._written: list[bytes] = []
         self._body: Iterable[bytes] = ()
@@ -81,7 +85,9 @@ class Answer:
         self._context.run(self._close)
 
     def _begin(self) -> None:
-        self._body = self._app(environ_of(self._scope, self._sent), self._start)
+        environ = environ_of(self._scope, self._sent) | {UNTIL: self._until_s}
+        self._body = self._app(environ, self._start)
+        self.wait = environ.get(WAIT)
         try:
             self._pieces = iter(self._body)
             first = self._more()  # an application may call `start_response` as late as this

@@ -11,7 +11,7 @@ library restores events without calling `__init__`, and reads a missing field fr
 from __future__ import annotations
 
 from .event import TOPICS, Event, How, Json, changed, stamp
-from .of_access import AccessEvent, TokenCreated, TokenRevoked
+from .of_access import AccessEvent, PersonForgotten, TokenCreated, TokenRevoked
 from .of_environment import (
     DeploymentCancelAnswered,
     DeploymentCanceled,
@@ -71,6 +71,7 @@ __all__ = [
     "How",
     "Json",
     "Kind",
+    "PersonForgotten",
     "ProjectConfigured",
     "ProjectEvent",
     "ReleaseCandidateChecked",

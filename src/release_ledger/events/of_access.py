@@ -30,3 +30,10 @@ class TokenRevoked(AccessEvent, topic="token-revoked"):
     """The token opens nothing any more."""
 
     token_name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersonForgotten(AccessEvent, topic="person-forgotten"):
+    """Nobody can tell any more who this person is. Their tokens are like a machine's from then on."""
+
+    forgotten_person_id: str

@@ -80,6 +80,7 @@ class DeploymentReported(DeploymentEvent, topic="deployment-reported"):
 
     `late`: it is kept, but the deployment had finished. `falls_back_to`: the deployment that the environment runs
     when this report took the success from the one that was running (number, id, version, commit, kind), or null.
+    `run_id`: the known run of a deployment that the ledger had given up and this report resumes.
     """
 
     commit: str
@@ -91,6 +92,7 @@ class DeploymentReported(DeploymentEvent, topic="deployment-reported"):
     external_url: str | None = None
     falls_back_to: Json | None = None
     run_attempt: int | None = None
+    run_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

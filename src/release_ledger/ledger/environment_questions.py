@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
 from typing import TypeVar
 
 from .. import decide
@@ -10,10 +10,11 @@ from ..errors import DeploymentNotFound, EnvironmentNotFound
 from ..projection import environment_stream, project_stream
 from ..store import Head, Row, Source
 from ..store.store import as_head, person
-from ..versions import write_moment
 from . import answers, selects
 from .answers import Answer
+from .as_of import ask_then
 from .asking import ask, picked, require, require_page, require_row, state_in
+from .moments import Moment, now, then_of
 from .project_questions import Page, ProjectQuestions
 from .views import environment_view
 
@@ -29,26 +30,24 @@ class EnvironmentQuestions(ProjectQuestions):
 
         def listed(source: Source, row: Row) -> Answer:
             head = as_head(row["head_stream"], picked(row, "head"))
-            return self._environment(source, head, row)
+            return self._environment(source, head, row, now())
 
         return self._over_streams(environment_stream(project_name, ""), selects.ENVIRONMENTS, listed)
 
-    def environment(self, project_name: str, environment_name: str) -> tuple[Answer, int]:
-        """An environment as it stands now, and its stream's version."""
+    def environment(
+        self, project_name: str, environment_name: str, *, moment: Moment | None = None
+    ) -> tuple[Answer, int]:
+        """An environment as it stands, and its stream's version."""
         stream = environment_stream(project_name, environment_name)
 
-        def question(source: Source) -> tuple[Answer, int] | None:
+        def question(source: Source, now: str) -> tuple[Answer, int] | None:
             rows = source.read(selects.ENVIRONMENT, {"stream": stream})
             if not rows:
                 return None
             head = as_head(stream, picked(rows[0], "head"))
-            return self._environment(source, head, rows[0]), head.version
+            return self._environment(source, head, rows[0], now), head.version
 
-        answer = ask(self.store, [stream], question)
-        if answer is None:
-            self.project(project_name)
-            raise EnvironmentNotFound()
-        return answer
+        return self._of_environment(project_name, self._at(stream, moment, question))
 
     def deployments(
         self,
@@ -59,12 +58,13 @@ class EnvironmentQuestions(ProjectQuestions):
         per_page: int = 10,
         status: str | None = None,
         version: str | None = None,
+        moment: Moment | None = None,
     ) -> Page:
         """A page of an environment's deployments, newest first; perhaps only those of a status or a version."""
         stream = environment_stream(project_name, environment_name)
         statement, params = selects.deployments_page(stream, page, per_page, status=status, version=version)
 
-        def question(source: Source) -> Page | None:
+        def question(source: Source, _: str) -> Page | None:
             rows = source.read(statement, params)
             if not rows:
                 return None
@@ -82,7 +82,7 @@ class EnvironmentQuestions(ProjectQuestions):
             more = page * per_page < total if total is not None else len(found) > per_page
             return Page(items=found[:per_page], version=head.version, more=more, total=total)
 
-        return self._of_environment(project_name, ask(self.store, [stream], question))
+        return self._of_environment(project_name, self._at(stream, moment, question))
 
     def deployment(self, project_name: str, environment_name: str, deployment_id: str) -> tuple[Answer, int]:
         """One deployment, and its stream's version."""
@@ -103,26 +103,45 @@ class EnvironmentQuestions(ProjectQuestions):
         return answer, version
 
     def rollback_preview(
-        self, project_name: str, environment_name: str, *, strategy: str | None = None, to: str | None = None
+        self,
+        project_name: str,
+        environment_name: str,
+        *,
+        strategy: str | None = None,
+        to: str | None = None,
+        moment: Moment | None = None,
     ) -> tuple[Answer, int]:
-        """What a rollback would do now, with the reason; records nothing."""
-        streams = [environment_stream(project_name, environment_name), project_stream(project_name)]
+        """What a rollback would do, with the reason; records nothing."""
+        stream, projects = environment_stream(project_name, environment_name), project_stream(project_name)
 
-        def question(source: Source) -> tuple[Answer, int]:
+        def question(source: Source, now: str) -> tuple[Answer, int] | None:
             view = environment_view(source, project_name, environment_name, to or "")
             state = view.found_environment()
             if to is not None:
                 view.found_candidate()
             command = decide.RollBack(deployment_id="", strategy=strategy, to=to)
             choice = decide.choice(state, view.history(), view.success_of(to), command)
-            return answers.rollback_preview(choice, state, _now()), view.head.version
+            return answers.rollback_preview(choice, state, now), view.head.version
 
-        return ask(self.store, streams, question)
+        return self._of_environment(project_name, self._at(stream, moment, question, projects))
 
-    def _environment(self, source: Source, head: Head, row: Row) -> Answer:
+    def _at(
+        self,
+        stream: str,
+        moment: Moment | None,
+        question: Callable[[Source, str], T | None],
+        project_stream: str | None = None,
+    ) -> T | None:
+        """The answer of an environment as it is, or was at a moment; None for one that is not there."""
+        if moment is not None:
+            then = then_of(self.store, stream, moment)
+            return ask_then(self.store, then, project_stream, question) if then is not None else None
+        streams = [stream] if project_stream is None else [stream, project_stream]
+        return ask(self.store, streams, lambda source: question(source, now()))
+
+    def _environment(self, source: Source, head: Head, row: Row, now: str) -> Answer:
         state = state_in(source, head, row, "environments", "environment")
         require(source, head, "deployments")
-        now = _now()
         found: dict[str, Answer | None] = {}
         for which in ("running", "latest"):
             of_row = picked(row, which)
@@ -149,7 +168,3 @@ class EnvironmentQuestions(ProjectQuestions):
             self.project(project_name)
             raise EnvironmentNotFound()
         return found
-
-
-def _now() -> str:
-    return write_moment(datetime.now(UTC))

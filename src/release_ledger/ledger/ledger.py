@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from ..store import open_store
 from .access_commands import AccessCommands
-from .deployment_questions import DeploymentQuestions
+from .comparison import Comparisons
+from .deployment_report import DeploymentReports
+from .feed_questions import FeedQuestions
+from .history_questions import HistoryQuestions
 from .remembered import KnownToken
 from .run_reports import RunReports
-from .running_questions import RunningQuestions
 from .trusting import TrustingStore
 
 
-class Ledger(RunReports, RunningQuestions, DeploymentQuestions, AccessCommands):
+class Ledger(RunReports, Comparisons, HistoryQuestions, FeedQuestions, DeploymentReports, AccessCommands):
     """All streams together, in one store."""
 
     @classmethod

@@ -8,59 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, bindparam, select
 
 from ..deployment import Deployment
 from ..environment import Environment
-from ..projection import FoldedSource, environment_stream, fold_streams, installed, listed, project_stream
-from ..projections.deployments import Deployments
-from ..projections.environments import NOW, Environments
-from ..projections.outbox import WANTED, Outbox
-from ..projections.release_candidates import ReleaseCandidates
+from ..projection import FoldedSource, environment_stream, fold_streams, installed, listed, project_stream, relevant
 from ..store import ReadModelBroken, Row, Source, Statement
-from ..store.schema import STREAMS
-from .asking import HEAD_COLUMNS, NotLive, belongs, here, labelled, picked
+from .asking import NotLive, picked
 from .environment_questions import EnvironmentQuestions
-
-MOST_WISHES: Final = 1000
-W, D, E, C = Outbox.table, Deployments.table, Environments.table, ReleaseCandidates.table
-_HEAD = STREAMS.alias("head")
-_HEADS = (_HEAD.c.stream.label("head_stream"), *labelled(_HEAD, "head", *HEAD_COLUMNS))
-
-
-def _rows(*conditions: ColumnElement[bool]) -> Statement:
-    return Statement(
-        select(*_HEADS, *labelled(W, "wish"))
-        .select_from(W.join(_HEAD, belongs(W, _HEAD)))
-        .where(*conditions)
-        .order_by(W.c.wanted_at, W.c.stream, W.c.wanted_version)
-        .limit(MOST_WISHES)
-    )
-
-
-_WANTED = _rows(W.c.status == WANTED)
-_BY_SUBJECT = _rows(W.c.subject == bindparam("subject"))
-_BY_RUN = _rows(W.c.run_id == bindparam("run_id"))
-_ONE = Statement(
-    select(*labelled(W, "wish")).where(
-        *here(W, "of_stream"), W.c.kind == bindparam("kind"), W.c.number == bindparam("number")
-    )
-)
-_FOLDED = Statement(select(STREAMS.c.stream, STREAMS.c.folded))
-_UNFINISHED = Statement(
-    select(*_HEADS, *labelled(D, "deployment"), *labelled(E, "environment"), *labelled(W, "wish"))
-    .select_from(
-        D.join(_HEAD, belongs(D, _HEAD))
-        .join(E, belongs(E, _HEAD) & (E.c.slot == NOW))
-        .outerjoin(W, and_(belongs(W, _HEAD), W.c.kind == "trigger", W.c.number == D.c.number))
-    )
-    .where(D.c.finished == 0)
-)
-_BUILDING = Statement(
-    select(*_HEADS, *labelled(C, "candidate"), *labelled(W, "wish"))
-    .select_from(W.join(_HEAD, belongs(W, _HEAD)).join(C, and_(belongs(C, _HEAD), C.c.build_id == W.c.subject)))
-    .where(W.c.kind == "build", W.c.status == "done", C.c.status == "pending")
-)
+from .outbox_selects import BUILDING, BY_RUN, BY_SUBJECT, EXACTLY, FOLDED, ONE, UNFINISHED, WANTED_WISHES, there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,33 +64,43 @@ class OutboxQuestions(EnvironmentQuestions):
     """What can be asked of the outbox."""
 
     def wanted(self) -> list[Wish]:
-        """What is still to be done, the oldest first, at most `MOST_WISHES`; of streams whose outbox is live.
+        """What is still to be done, the oldest first, `OF_A_KIND` of a stream; of streams whose outbox is live.
 
         Where a row of it is not as it was written, its stream is folded: nothing that is wanted is passed over.
         """
         damaged: set[str] = set()
-        found = self._wishes(self.store, _WANTED, {}, damaged)
+        found = self._wishes(self.store, WANTED_WISHES, {}, damaged)
         whole = [wish for wish in found if wish.stream not in damaged]
-        return whole + self._folded(damaged, _WANTED, {})
+        return whole + self._folded(damaged, WANTED_WISHES, {})
 
     def wanted_elsewhere(self) -> list[Wish]:
-        """The same of the streams whose outbox is not live: these are folded."""
-        return self._folded(self._not_live(), _WANTED, {})
+        """The same of the streams whose outbox is not live, or all, where its table is not there: these are folded."""
+        return self._folded(self._not_live("outbox"), WANTED_WISHES, {})
+
+    def again(self, wish: Wish) -> Wish | None:
+        """The wish as it stands now; None where it is another, or was carried out or dropped."""
+        place = {"of_stream": wish.stream, "kind": wish.kind, "number": wish.number}
+        damaged: set[str] = set()
+        found = self._wishes(self.store, EXACTLY, place, damaged)
+        if damaged or not found:
+            found = self._folded([wish.stream], EXACTLY, place)
+        same = (wish.status, wish.subject, wish.wanted_version)
+        return next((each for each in found if (each.status, each.subject, each.wanted_version) == same), None)
 
     def wishes_of(self, subject: str) -> list[Wish]:
         """What was to be done for a deployment or a build, by its id; of streams whose outbox is live."""
-        return self._wishes(self.store, _BY_SUBJECT, {"subject": subject})
+        return self._wishes(self.store, BY_SUBJECT, {"subject": subject})
 
     def wishes_elsewhere_of(self, subject: str) -> list[Wish]:
         """The same of the streams whose outbox is not live: these are folded."""
-        return self._folded(self._not_live(), _BY_SUBJECT, {"subject": subject})
+        return self._folded(self._not_live("outbox"), BY_SUBJECT, {"subject": subject})
 
     def wishes_of_run(self, run_id: str) -> list[Wish]:
         """What a run was started for."""
-        return self._wishes(self.store, _BY_RUN, {"run_id": run_id})
+        return self._wishes(self.store, BY_RUN, {"run_id": run_id})
 
-    def unfinished(self) -> list[Watched]:
-        """The unfinished deployments of all environments whose read models are live."""
+    def unfinished(self, elsewhere: bool = False) -> list[Watched]:
+        """The unfinished deployments of environments whose read models are live, or are not, and are folded."""
 
         def watched(row: Row) -> Watched:
             wish = picked(row, "wish")
@@ -147,18 +112,41 @@ class OutboxQuestions(EnvironmentQuestions):
             )
 
         needed = ("deployments", "environments", "outbox")
-        return self._live(self.store, _UNFINISHED, {}, needed, watched)
+        if not elsewhere:
+            return self._live(self.store, UNFINISHED, {}, needed, watched)
+        found: list[Watched] = []
+        for stream in self._not_live(*needed):
+            with closing(fold_streams(self.store, [stream])) as folded:
+                found += self._live(folded, UNFINISHED, {}, needed, watched)
+        return found
 
-    def building(self) -> list[Wish]:
-        """The builds that were triggered and have not ended."""
-        return self._wishes(self.store, _BUILDING, {})
+    def building(self, elsewhere: bool = False) -> list[Wish]:
+        """The builds whose workflow was started and that have not ended; of streams that are live, or are not."""
+        if elsewhere:
+            return self._folded(self._not_live("outbox", "release_candidates"), BUILDING, {})
+        return self._wishes(self.store, BUILDING, {})
 
-    def _not_live(self) -> list[str]:
+    def _not_live(self, *names: str) -> list[str]:
+        """The streams in which one of these projections, of those that fold them, is not live, or has no table."""
+        gone = {name for name in names if not self._is_there(name)}
         return [
             row["stream"]
-            for row in self.store.read(_FOLDED, {})
-            if row["stream"].startswith(_PREFIXES) and not listed(row["folded"], "outbox")
+            for row in self.store.read(FOLDED, {})
+            if row["stream"].startswith(_PREFIXES)
+            and any(
+                name in gone or not listed(row["folded"], name)
+                for name in names
+                if any(projection.name == name for projection in relevant(row["stream"]))
+            )
         ]
+
+    def _is_there(self, name: str) -> bool:
+        table = installed()[name].table
+        try:
+            self.store.read(there(table), {})
+        except ReadModelBroken:
+            return False
+        return True
 
     def _folded(self, streams: Iterable[str], statement: Statement, params: dict[str, Any]) -> list[Wish]:
         found: list[Wish] = []
@@ -204,7 +192,7 @@ _PREFIXES: Final = (environment_stream("", "").partition("/")[0] + "/", project_
 
 def wish_row(source: Source, stream: str, kind: str, number: int) -> Row | None:
     """The row of one wish; read after the head, in whose place an append will find whether it has moved."""
-    rows = source.read(_ONE, {"of_stream": stream, "kind": kind, "number": number})
+    rows = source.read(ONE, {"of_stream": stream, "kind": kind, "number": number})
     return picked(rows[0], "wish") if rows else None
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
+from typing import cast
 
 from sqlalchemy import bindparam, select
 
 from ..projection import ACCESS
 from ..projections.tokens import Tokens
-from ..store import Source, Statement, Store
+from ..store import Row, Source, Statement, Store
 from ..store.schema import PEOPLE
 from ..store.store import head_of
 from .asking import here, labelled, picked, require
+from .event_selects import AT_ONCE, PEOPLE_OF, some
 from .views import View
 
 T = Tokens.table
@@ -28,6 +31,20 @@ def person_of(store: Store, email: str | None) -> tuple[str | None, list[tuple[s
         return known[0]["person_id"], []
     person_id = str(uuid.uuid4())
     return person_id, [(person_id, email)]
+
+
+def emails_of(source: Source, people: Iterable[str | None]) -> dict[str | None, str]:
+    """The e-mails of those of these people that are known."""
+    asked = sorted({person_id for person_id in people if person_id is not None})
+    found: list[Row] = []
+    for first in range(0, len(asked), AT_ONCE):
+        found += source.read(PEOPLE_OF, some("person", asked[first : first + AT_ONCE]))
+    return {cast(str, row["person_id"]): cast(str, row["email"]) for row in found}
+
+
+def people_of(source: Source, email: str) -> list[str]:
+    """The ids under which the person of an e-mail is known. Two of them, where two first tokens were made at once."""
+    return [row["person_id"] for row in source.read(_BY_EMAIL, {"email": email})]
 
 
 def token_named(source: Source, token_name: str) -> View:

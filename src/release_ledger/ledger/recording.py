@@ -77,6 +77,7 @@ class Command:
     occurred_at: str | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     people: Sequence[tuple[str, str]] = ()
+    forgotten: Sequence[str] = ()
     recall: Callable[[], View | None] = lambda: None
 
 
@@ -158,6 +159,7 @@ def _record(
         changes=folded.changes,
         faults=folded.faults,
         people=command.people,
+        forgotten=command.forgotten,
         keys=_kept(command, outcome, now),
         unmoved=others,
     )

@@ -17,6 +17,7 @@ from ..deployment import Deployment
 from ..environment import Environment
 from ..project import Candidate, Project
 from ..projection import ACCESS, FoldedSource, Rows, listed
+from ..projections.environments import NOW
 from ..projections.running_periods import NEWEST, Period
 from ..store import Append, Head, Store
 from .views import View
@@ -99,7 +100,7 @@ class Remembered:
                 candidate_email=candidate[1],
             )
             view.known = {
-                "environments": {(): known.environment},
+                "environments": {(NOW,): known.environment},
                 "deployments": {},
                 "running_periods": {(NEWEST,): known.newest_period},
             }
@@ -162,7 +163,8 @@ class Remembered:
             return
         states, changed = written
         known = self._environments.get(stream)
-        deployments = known.deployments if known is not None and known.head.mark == view.head.mark else {}
+        is_same = known is not None and (known.head.mark, known.access) == (view.head.mark, view.access)
+        deployments = known.deployments if known is not None and is_same else {}
         for (number,), row in changed.changes().items():
             asked = deployments.pop(number, None)
             if view.target is not None and view.target["number"] == number:
@@ -176,7 +178,7 @@ class Remembered:
         periods = rows.get("running_periods")
         made = OfEnvironment(
             head=_after(append),
-            environment=states[()],
+            environment=states[NOW],
             access=view.access,
             newest_period=periods.get(NEWEST) if periods is not None else None,
             deployments=deployments,

@@ -8,8 +8,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from sqlalchemy import bindparam, select
+
+from ..errors import InvalidRequest
+from ..projections.deployments import Deployments
+from ..store import ReadModelBroken, Statement
+from ..store.schema import STREAMS
 from ..workflows import moment_of_run, status_of_run
 from .answers import Answer
+from .asking import belongs
 from .build_commands import BuildCommands
 from .outbox_questions import Wish
 from .recording import Caller
@@ -20,6 +27,12 @@ URL_LIMIT: Final = 2000
 _URL: Final = re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE)
 # Of a build: what the status of a deployment with such a run would be. All that is not there is `failed`.
 _OF_BUILD: Final = {"pending": "pending", "in_progress": "pending", "success": "ready"}
+_D, _HEAD = Deployments.table, STREAMS.alias("head")
+_STREAM_OF: Final = Statement(
+    select(_HEAD.c.stream.label("head_stream"))
+    .select_from(_D.join(_HEAD, belongs(_D, _HEAD)))
+    .where(_D.c.id == bindparam("deployment_id"))
+)
 
 
 class RunReports(WorkflowCommands, BuildCommands):
@@ -30,9 +43,27 @@ class RunReports(WorkflowCommands, BuildCommands):
         found = (wish for ask in (self.wishes_of, self.wishes_elsewhere_of) for wish in ask(subject))
         return next((wish for wish in found if wish.kind == kind), None)
 
-    def wish_of_run(self, run_id: str) -> Wish | None:
-        """What a run was started for."""
-        return next((wish for wish in self.wishes_of_run(run_id) if wish.kind in OF_RUNS), None)
+    def wish_of_run(self, run_id: str, repo: str) -> Wish | None:
+        """What a run of this repository was started for."""
+        return next((wish for wish in self._runs_of(run_id) if is_of(wish, repo)), None)
+
+    def project_of_deployment(self, deployment_id: str) -> str | None:
+        """Where there is a deployment of this id, whether or not a workflow was to be started for it."""
+        try:
+            rows = self.store.read(_STREAM_OF, {"deployment_id": deployment_id})
+        except ReadModelBroken:
+            return None
+        return str(rows[0]["head_stream"]).split("/")[1] if rows else None
+
+    def run_claimed(self, wish: Wish, *, run_id: str, run_url: str | None, by: Caller) -> tuple[Answer, int]:
+        """Somebody says whose a run is; one that is already known of anything else is refused.
+
+        Raises `InvalidRequest`.
+        """
+        known = self._runs_of(run_id) if wish.run_id != run_id else []
+        if any((each.stream, each.kind, each.number) != (wish.stream, wish.kind, wish.number) for each in known):
+            raise InvalidRequest(workflow_run_id="is known to be the run of something else")
+        return self.run_told(wish, run_id=run_id, run_url=run_url, by=by)
 
     def run_told(self, wish: Wish, *, run_id: str, run_url: str | None, by: Caller) -> tuple[Answer, int]:
         """A run says whose it is: the deployment or the candidate after it. The first run that is known stays."""
@@ -78,6 +109,9 @@ class RunReports(WorkflowCommands, BuildCommands):
             )
         return True
 
+    def _runs_of(self, run_id: str) -> list[Wish]:
+        return [wish for wish in self.wishes_of_run(run_id) if wish.kind in OF_RUNS]
+
     def _build_stands(
         self,
         wish: Wish,
@@ -100,6 +134,11 @@ class RunReports(WorkflowCommands, BuildCommands):
             run_attempt=attempt,
             by=by,
         )
+
+
+def is_of(wish: Wish, repo: str) -> bool:
+    """Whether its workflow is one of this repository; GitHub's names are the same in any case."""
+    return (wish.repo or "").casefold() == repo.casefold()
 
 
 def shown(url: str | None) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
 from typing import Final
 
@@ -10,11 +10,11 @@ from ..environment import Environment
 from ..projection import environment_stream
 from ..store import Head, Row, Source
 from ..store.store import as_head, stream_names
-from ..versions import write_moment
-from . import answers, running_selects
+from . import answers, moments, running_selects
 from .answers import Answer
 from .asking import NotLive, ask, picked, require, require_newest, require_page, require_row, state_in
 from .environment_questions import EnvironmentQuestions
+from .moments import Moment
 from .project_questions import Lazily, Page
 
 _NEVER: Final = "9999-12-31T23:59:59.999999+00:00"  # no moment of the ledger is later
@@ -34,6 +34,7 @@ class RunningQuestions(EnvironmentQuestions):
         begins: str | None = None,
         ends: str | None = None,
         now: str | None = None,
+        moment: Moment | None = None,
     ) -> Page:
         """A page of the periods that overlap a range of reported time, newest first.
 
@@ -41,10 +42,10 @@ class RunningQuestions(EnvironmentQuestions):
         its moment is in.
         """
         stream = environment_stream(project_name, environment_name)
-        skipped, now = (page - 1) * per_page, now or write_moment(datetime.now(UTC))
+        skipped, given_now = (page - 1) * per_page, now
         params = {"stream": stream, "before": ends or _NEVER, "skipped": skipped, "rows": per_page + 1}
 
-        def question(source: Source) -> Page | None:
+        def question(source: Source, now: str) -> Page | None:
             rows = source.read(running_selects.RUNNING, params)
             if not rows:
                 return None
@@ -55,11 +56,11 @@ class RunningQuestions(EnvironmentQuestions):
             shown = [
                 period
                 for row, period in [(row, _period(source, head, row)) for row in found]
-                if begins is None or row["period_reported_from"] >= begins or _end(row, now) > begins
+                if begins is None or row["period_reported_from"] >= begins or _end(row, given_now or now) > begins
             ]
             return Page(items=shown[:per_page], version=head.version, more=len(shown) > per_page)
 
-        return self._of_environment(project_name, ask(self.store, [stream], question))
+        return self._of_environment(project_name, self._at(stream, moment, question))
 
     def exposure(self, project_name: str, commit: str, now: str | None = None) -> Answer:
         """Where and for how long a commit has been running, by reported time until `now`: per environment, and in all.
@@ -68,7 +69,7 @@ class RunningQuestions(EnvironmentQuestions):
         """
         prefix = environment_stream(project_name, "")
         params = {"first": prefix, "beyond": prefix + "\U0010ffff", "commit": commit}
-        now = now or write_moment(datetime.now(UTC))
+        now = now or moments.now()
 
         def question(source: Source) -> list[Answer] | None:
             rows = source.read(running_selects.EXPOSURE, params)

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, func, select, tru
 from sqlalchemy.sql.selectable import FromClause
 
 from ..projections.deployments import Deployments
-from ..projections.environments import Environments
+from ..projections.environments import NOW, Environments
 from ..projections.running_periods import NEWEST, RunningPeriods
 from ..store import Statement
 from ..store.schema import PEOPLE
@@ -39,7 +39,7 @@ def _page() -> Select[Any]:
         .subquery("of")
     )
     parts = (
-        HEAD.outerjoin(E, belongs(E, HEAD))
+        HEAD.outerjoin(E, belongs(E, HEAD) & (E.c.slot == NOW))
         .outerjoin(_NEWEST, belongs(_NEWEST, HEAD) & (_NEWEST.c.slot == NEWEST))
         .outerjoin(begun, true())
         .outerjoin(_NEXT, belongs(_NEXT, HEAD) & (_NEXT.c.number == func.coalesce(begun.c.number, 0) + 1))
@@ -62,7 +62,7 @@ def _exposure() -> Select[Any]:
     # The limit keeps it by itself: joined to the heads, it would be read by stream, at the cost of the whole history.
     of = of_commit.limit(_ANY_NUMBER).subquery("of")
     parts = (
-        HEAD.outerjoin(E, belongs(E, HEAD))
+        HEAD.outerjoin(E, belongs(E, HEAD) & (E.c.slot == NOW))
         .outerjoin(_NEWEST, and_(belongs(_NEWEST, HEAD), _NEWEST.c.slot == NEWEST, *_between(_NEWEST)))
         .outerjoin(of, belongs(of, HEAD))
         .outerjoin(D, belongs(D, of) & (D.c.number == of.c.deployment_number))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, select, true
+from sqlalchemy import ColumnElement, Select, and_, bindparam, select, true
 from sqlalchemy.sql.selectable import FromClause
 
 from ..projection import ACCESS
 from ..projections.deployments import Deployments
-from ..projections.environments import Environments
+from ..projections.environments import NOW, Environments
 from ..projections.projects import Projects
 from ..projections.release_candidates import ReleaseCandidates
 from ..projections.tokens import Tokens
@@ -34,7 +34,7 @@ PROJECTS = Statement(
 
 
 def _environments() -> Select[Any]:
-    parts = HEAD.outerjoin(E, belongs(E, HEAD))
+    parts = HEAD.outerjoin(E, belongs(E, HEAD) & (E.c.slot == NOW))
     columns = [*HEAD_LABELS, *labelled(E, "environment")]
     for which in ("running", "latest"):
         deployment, actor = D.alias(which), PEOPLE.alias(f"{which}_actor")
@@ -59,7 +59,7 @@ _IN_ENVIRONMENT = here(D, "stream")
 def _with_deployments(rows: Select[Any]) -> Select[Any]:
     """The head, how many deployments there are, and these of them."""
     of = rows.subquery("of")
-    parts = HEAD.outerjoin(E, belongs(E, HEAD)).outerjoin(of, true())
+    parts = HEAD.outerjoin(E, belongs(E, HEAD) & (E.c.slot == NOW)).outerjoin(of, true())
     return (
         select(
             *HEAD_LABELS,
@@ -84,9 +84,9 @@ def _filtered(*names: str) -> Statement:
     return Statement(_with_deployments(page.limit(bindparam("one_more")).offset(bindparam("skipped"))))
 
 
-def _numbered(table: FromClause, of: FromClause, count: str) -> Select[Any]:
+def _numbered(table: FromClause, of: FromClause, count: str, *which: ColumnElement[bool]) -> Select[Any]:
     """A page of rows that are numbered densely: a range, wherever it lies. `of` counts them."""
-    counted = select(of.c[count]).where(*here(of, "stream")).scalar_subquery()
+    counted = select(of.c[count]).where(*here(of, "stream"), *which).scalar_subquery()
     last = counted - bindparam("skipped")
     return (
         select(*whole(table))
@@ -96,9 +96,9 @@ def _numbered(table: FromClause, of: FromClause, count: str) -> Select[Any]:
     )
 
 
-_ALL = Statement(_with_deployments(_numbered(D, E, "deployments")))
+ALL = Statement(_with_deployments(_numbered(D, E, "deployments", E.c.slot == NOW)))
 # A filtered page costs what it skips.
-_FILTERED = {
+FILTERED = {
     (True, False): _filtered("status"),
     (False, True): _filtered("release_candidate_version"),
     (True, True): _filtered("status", "release_candidate_version"),
@@ -111,10 +111,10 @@ def deployments_page(
     """The SELECT of a page of deployments, and its parameters; a filtered one reads one row more than the page."""
     params: dict[str, Any] = {"stream": stream, "skipped": (page - 1) * per_page}
     if status is None and version is None:
-        return _ALL, params | {"per_page": per_page}
+        return ALL, params | {"per_page": per_page}
     filters = {"status": status, "release_candidate_version": version}
     asked = {name: value for name, value in filters.items() if value is not None}
-    return _FILTERED[status is not None, version is not None], params | asked | {"one_more": per_page + 1}
+    return FILTERED[status is not None, version is not None], params | asked | {"one_more": per_page + 1}
 
 
 _CUT = _numbered(C, P, "candidates").subquery("cut")

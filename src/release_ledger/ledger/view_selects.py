@@ -9,7 +9,7 @@ from sqlalchemy.sql.elements import Label
 from sqlalchemy.sql.selectable import FromClause
 
 from ..projections.deployments import Deployments
-from ..projections.environments import Environments
+from ..projections.environments import NOW, Environments
 from ..projections.projects import Projects
 from ..projections.release_candidates import ReleaseCandidates
 from ..projections.running_periods import NEWEST, RunningPeriods
@@ -50,7 +50,7 @@ PROJECT_VIEW = Statement(
 def _environment_part(start: FromClause) -> FromClause:
     return (
         start.outerjoin(_HEAD, _HEAD.c.stream == bindparam("stream"))
-        .outerjoin(E, belongs(E, _HEAD))
+        .outerjoin(E, belongs(E, _HEAD) & (E.c.slot == NOW))
         .outerjoin(R, belongs(R, _HEAD) & (R.c.slot == NEWEST))
     )
 

@@ -14,6 +14,7 @@ from ..environment import Environment
 from ..errors import EnvironmentNotFound, PreconditionFailed, ProjectNotFound, ReleaseNotFound
 from ..project import Candidate, Project
 from ..projection import FoldedSource, environment_stream, project_stream
+from ..projections.environments import NOW
 from ..projections.running_periods import NEWEST
 from ..store import Head, Row, Source
 from ..store.store import as_head
@@ -136,7 +137,7 @@ def environment_view(
     view = View(source=source, head=head, project_head=project_head, access=row["access_mark"], kept=kept_in(row))
     _fill_project(view, row)
     view.environment = state_in(source, head, row, "environments", "environment")
-    view.known = {"environments": {(): view.environment}, "deployments": {}}
+    view.known = {"environments": {(NOW,): view.environment}, "deployments": {}}
     view.known["running_periods"] = {(NEWEST,): _newest_period(view, row)}
     if of_deployment:
         require(source, head, "deployments")

@@ -17,7 +17,8 @@ from .outbox_questions import OutboxQuestions, Watched, Wish, wish_row
 from .recording import Caller
 from .views import View
 
-Decided = Callable[[View, Deployment], Iterable[Event]]
+Decided = Callable[[View, Deployment, str], Iterable[Event]]
+OnWish = Callable[[View, Deployment, Row, str], Iterable[Event]]
 
 
 class WorkflowCommands(EnvironmentCommands, OutboxQuestions):
@@ -28,7 +29,7 @@ class WorkflowCommands(EnvironmentCommands, OutboxQuestions):
     ) -> tuple[Answer, int]:
         """End a deployment: at once where no run of it is known, else it is `canceling` until the run has ended."""
 
-        def decided(view: View, target: Deployment) -> Iterable[Event]:
+        def decided(view: View, target: Deployment, _: str) -> Iterable[Event]:
             return triggering.cancel_deployment(view.found_environment(), view.found_project(), target, reason)
 
         return self._on_target(by, project_name, environment_name, deployment_id, decided)
@@ -41,7 +42,7 @@ class WorkflowCommands(EnvironmentCommands, OutboxQuestions):
             watched.environment.project_name,
             watched.environment.environment_name,
             known["id"],
-            lambda _, target: triggering.give_up(target, known["last_report"], error_message),
+            lambda _, target, __: triggering.give_up(target, known["heard_at"], error_message),
         )
 
     def triggered(
@@ -51,20 +52,22 @@ class WorkflowCommands(EnvironmentCommands, OutboxQuestions):
         return self._on_wish(
             by,
             wish,
-            lambda view, target, row: triggering.triggered(view.found_project(), target, row, run_id, run_url, how),
+            lambda view, target, row, now: triggering.triggered(
+                view.found_project(), target, row, run_id, run_url, how, now
+            ),
         )
 
     def trigger_failed(self, wish: Wish, *, attempt: int, error_message: str, final: bool, by: Caller) -> None:
         """A try to start the workflow of a deployment came to nothing."""
         self._on_wish(
-            by, wish, lambda _, target, row: triggering.trigger_failed(target, row, attempt, error_message, final)
+            by, wish, lambda _, target, row, __: triggering.trigger_failed(target, row, attempt, error_message, final)
         )
 
     def dropped(self, wish: Wish, *, by: Caller) -> bool:
         """Drop the wish where the deployment has ended; whether it has."""
         ended: list[bool] = []
 
-        def decided(_: View, target: Deployment, row: Row) -> Iterable[Event]:
+        def decided(_: View, target: Deployment, row: Row, __: str) -> Iterable[Event]:
             ended[:] = [bool(target["finished"]) or row["status"] != triggering.WANTED]
             return triggering.dropped(target, row)
 
@@ -85,16 +88,14 @@ class WorkflowCommands(EnvironmentCommands, OutboxQuestions):
         self._on_wish(
             by,
             wish,
-            lambda _, target, row: triggering.cancel_answered(target, row, attempt, answer, error_message, final),
+            lambda _, target, row, __: triggering.cancel_answered(target, row, attempt, answer, error_message, final),
         )
 
-    def _on_wish(
-        self, by: Caller, wish: Wish, decided: Callable[[View, Deployment, Row], Iterable[Event]]
-    ) -> tuple[Answer, int]:
-        def on_target(view: View, target: Deployment) -> Iterable[Event]:
+    def _on_wish(self, by: Caller, wish: Wish, decided: OnWish) -> tuple[Answer, int]:
+        def on_target(view: View, target: Deployment, now: str) -> Iterable[Event]:
             require(view.source, view.head, "outbox")
             row = wish_row(view.source, view.head.stream, wish.kind, wish.number)
-            return decided(view, target, row) if row is not None else ()
+            return decided(view, target, row, now) if row is not None else ()
 
         return self._on_target(by, wish.project_name, wish.environment_name, wish.subject, on_target)
 
@@ -103,11 +104,11 @@ class WorkflowCommands(EnvironmentCommands, OutboxQuestions):
     ) -> tuple[Answer, int]:
         """Carry out a command on the deployment of this id. Raises `DeploymentNotFound`."""
 
-        def on_view(view: View, _: str) -> Iterable[Event]:
+        def on_view(view: View, now: str) -> Iterable[Event]:
             view.found_environment()
             if view.target is None:
                 raise DeploymentNotFound()
-            return decided(view, view.target)
+            return decided(view, view.target, now)
 
         return self._on_deployment(
             by, project_name, environment_name, on_view, of_deployment=True, deployment_id=deployment_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, NamedTuple
@@ -17,6 +18,8 @@ PRIVATE: Final[tuple[Network, ...]] = (
     *LOOPBACK,
     *map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")),
 )
+# Python takes them for public, and clouds answer there with the credentials of the machine that asks.
+NEVER: Final[tuple[Network, ...]] = (ip_network("192.0.0.0/24"), ip_network("168.63.129.16/32"))
 UNICAST: Final = IPv6Network("2000::/3")
 NAT64: Final = IPv6Network("64:ff9b::/96")
 
@@ -42,6 +45,19 @@ def says_loopback(host: str) -> bool:
         return False
 
 
+def address_in(host: str) -> str | None:
+    """The address that this host is, also in the shapes that only inet_aton reads; None: it is a name."""
+    host = host.rstrip(".")
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        pass
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host)) if host.isascii() else None
+    except OSError:
+        return None
+
+
 class Permitted(NamedTuple):
     """Which addresses besides public ones; `loopback`: the host says so, and none but these."""
 
@@ -57,7 +73,7 @@ class Permitted(NamedTuple):
 
 def _is_public(address: Address) -> bool:
     """Whether it can be reached by everybody. Those that carry an IPv4 address are what that one is."""
-    if isinstance(address, IPv6Address) and address not in UNICAST:
+    if (isinstance(address, IPv6Address) and address not in UNICAST) or _is_in(address, NEVER):
         return False
     return address.is_global and not (address.is_multicast or address.is_reserved)
 

@@ -10,10 +10,10 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import select
 
@@ -27,6 +27,8 @@ from .rebuild import Rebuilt, rebuild_stream
 
 ENDS_WITHIN_S: Final = 20.0
 Advanced = Callable[[int], object]
+Work = Callable[[Any, Advanced], Any]
+Doing = Callable[[Database], AbstractContextManager[Work]]
 
 _STREAMS = Statement(select(STREAMS.c.stream, STREAMS.c.version).order_by(STREAMS.c.version.desc(), STREAMS.c.stream))
 
@@ -59,9 +61,24 @@ def rebuild_streams(seat: Seat, streams: Sequence[str], jobs: int, advanced: Adv
             yield rebuild_stream(seat, stream, advanced)
         return
     seat.share()
-    url = seat.database.url.render_as_string(hide_password=False)
-    with _crew(url, min(jobs, len(streams))) as crew:
-        waiting, busy = deque(streams), list(crew)
+    yield from shared_out(seat.database, streams, jobs, rebuilding, advanced)
+
+
+@contextmanager
+def rebuilding(database: Database) -> Iterator[Work]:
+    """What each process of a rebuild does."""
+    with beside(database) as seat:
+        yield lambda stream, advanced: rebuild_stream(seat, stream, advanced)
+
+
+def shared_out(database: Database, pieces: Sequence[Any], jobs: int, doing: Doing, advanced: Advanced) -> Iterator[Any]:
+    """What comes of each piece of a work, as soon as it is done in one of so many processes.
+
+    `doing` is a function of a module: each process enters what it returns, and works with that.
+    """
+    url = database.url.render_as_string(hide_password=False)
+    with _crew(url, min(jobs, len(pieces)), doing) as crew:
+        waiting, busy = deque(pieces), list(crew)
         for member in crew:
             member.send(waiting.popleft())
         while busy:
@@ -78,26 +95,26 @@ def rebuild_streams(seat: Seat, streams: Sequence[str], jobs: int, advanced: Adv
                 yield said
 
 
-def _heard(member: Connection) -> int | Rebuilt:
+def _heard(member: Connection) -> Any:
     try:
         said = member.recv()
     except (EOFError, ConnectionError):
-        said = Failed("a process of the rebuild ended")
+        said = Failed("a process that worked at it ended")
     if isinstance(said, Failed):
         raise LedgerUnavailable(database=said.reason)
-    return said  # type: ignore[no-any-return]
+    return said
 
 
 @contextmanager
-def _crew(url: str, size: int) -> Iterator[list[Connection]]:
-    """So many processes that rebuild what they are told, and are gone at the end."""
+def _crew(url: str, size: int, doing: Doing) -> Iterator[list[Connection]]:
+    """So many processes that do what they are told, and are gone at the end."""
     context = multiprocessing.get_context("spawn")
     members: list[tuple[BaseProcess, Connection]] = []
     try:
         for _ in range(size):
             parent_end, child_end = context.Pipe()
             process: BaseProcess = context.Process(
-                target=_work, args=(url, child_end), name="release-ledger rebuild", daemon=True
+                target=_work, args=(url, child_end, doing), name=f"release-ledger {doing.__name__}", daemon=True
             )
             with _without_interrupts():
                 process.start()
@@ -133,13 +150,13 @@ def _without_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _work(url: str, parent: Connection) -> None:
-    """What a process does: rebuild the streams that it is told, until nobody tells it any more."""
+def _work(url: str, parent: Connection, doing: Doing) -> None:
+    """What a process does: the pieces that it is told, until nobody tells it any more."""
     database = Database(url, pool_size=1)
     try:
-        with beside(database) as seat:
+        with doing(database) as work:
             while True:
-                parent.send(rebuild_stream(seat, parent.recv(), _telling(parent)))
+                parent.send(work(parent.recv(), _telling(parent)))
     except (EOFError, ConnectionError, _Stopped):
         pass
     except Exception as error:

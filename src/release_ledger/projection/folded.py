@@ -45,15 +45,19 @@ class FoldedSource:
     def add(self, head: Head, folded: Mapping[str, Mapping[Key, Any]], failed: Failed) -> None:
         """Put a folded stream into the tables. A projection whose rows do not fit its table has failed."""
         self.heads[head.stream], self.failed[head.stream] = head, failed
-        place = {"stream": head.stream, "generation": head.generation}
         self._insert("streams", [asdict(head)])
         for name, rows in folded.items():
-            projection = installed()[name]
             try:
-                values = (sealed(projection, head.stream, key, row) or {} for key, row in rows.items())
-                self._insert(projection.table.name, [place | row for row in values])
+                self.put(head, name, rows)
             except RAISED as error:
                 failed[name] = (Event(originator_version=head.version, recorded_at=head.recorded_at), error)
+
+    def put(self, head: Head, name: str, rows: Mapping[Key, Any]) -> None:
+        """Put rows of a projection, as its fold holds them, into its table."""
+        projection = installed()[name]
+        place = {"stream": head.stream, "generation": head.generation}
+        values = (sealed(projection, head.stream, key, row) or {} for key, row in rows.items())
+        self._insert(projection.table.name, [place | row for row in values])
 
     def add_person(self, row: Row) -> None:
         self._insert("people", [row])
@@ -68,13 +72,13 @@ class FoldedSource:
         self._connection.close()
 
 
-def fold_streams(store: Store, streams: Iterable[str]) -> FoldedSource:
-    """Fold these streams as they are now. A stream that is not there is left out."""
+def fold_streams(store: Store, streams: Iterable[str], then: Mapping[str, Head] | None = None) -> FoldedSource:
+    """Fold these streams as they are now, or up to these heads. A stream that is not there is left out."""
     source = FoldedSource()
     people: set[str] = set()
     for stream in streams:
         with store.snapshot() as reader:
-            head = head_of(reader, stream)
+            head = (then or {}).get(stream) or head_of(reader, stream)
             if head.version:
                 folded, failed = fold_events(relevant(stream), _noting(people, stored_events(reader, head)))
                 source.add(head, folded, failed)

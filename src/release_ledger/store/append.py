@@ -92,7 +92,8 @@ class Append:
 
     `folded` is what the head lists after it. `people` are (person id, e-mail) that become known with it, `keys` the
     idempotency keys whose answers are kept with it. `unmoved` are other streams and how they stood (`Head.mark`) when
-    this was decided: where one has moved, it is a conflict like any other.
+    this was decided: where one has moved, it is a conflict like any other. `forgotten` are the ids of people whose
+    e-mails go with it.
     """
 
     head: Head
@@ -103,6 +104,7 @@ class Append:
     people: Sequence[tuple[str, str]] = ()
     keys: Sequence[KeptAnswer] = ()
     unmoved: Sequence[tuple[str, str]] = ()
+    forgotten: Sequence[str] = ()
 
     @property
     def beside(self) -> list[tuple[Table, list[dict[str, Any]]]]:

@@ -42,8 +42,9 @@ Part = tuple[Table, tuple[str, ...], int, int]
 
 
 def fits(append: Append) -> bool:
-    """Whether the append is small enough for one statement (the protocol takes 65,535 parameters)."""
-    return len(append.events) + sum(len(change.rows) for change in append.changes) <= _MOST_ROWS
+    """Whether it forgets nobody, and is small enough for one statement (the protocol takes 65,535 parameters)."""
+    rows = len(append.events) + sum(len(change.rows) for change in append.changes)
+    return rows <= _MOST_ROWS and not append.forgotten
 
 
 def write(database: Database, append: Append) -> list[int]:

@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from . import failures
 from .append import Append, Change, Conflict, Fault, event_row
 from .database import Database
-from .schema import EVENTS, PROJECTION_FAULTS, STREAMS, mark_of, own_columns
+from .schema import EVENTS, PEOPLE, PROJECTION_FAULTS, STREAMS, mark_of, own_columns
 from .seal import SEAL, seal
 from .statement import Cursor, Statement
 
@@ -35,6 +35,7 @@ _INSERT_EVENT = Statement(
     .values({column.name: bindparam(column.name) for column in EVENTS.columns if column.name != "position"})
     .returning(EVENTS.c.position)
 )
+_FORGET = Statement(delete(PEOPLE).where(PEOPLE.c.person_id == bindparam("person_id")))
 _MARK = Statement(select(mark_of(bindparam("stream"))))
 _SET_FOLDED = Statement(
     update(STREAMS).where(STREAMS.c.stream == bindparam("of_stream")).values(folded=bindparam("folded"))
@@ -56,6 +57,8 @@ def _write(database: Database, cursor: Cursor, append: Append, careful: bool) ->
     for table, rows in append.beside:
         for row in rows:
             insert_row(table).execute(cursor, database.dialect, row)
+    for person_id in append.forgotten:
+        _FORGET.execute(cursor, database.dialect, {"person_id": person_id})
     faults = list(append.faults)
     for change in append.changes:
         fault = _write_carefully(database, cursor, append, change) if careful else None

@@ -10,10 +10,12 @@ import hashlib
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Final, Literal
 
+from ..deployment import TERMINAL
 from ..errors import LedgerUnavailable, Refusal
 from ..github import GitHub, Started
 from ..ledger import Ledger
@@ -30,6 +32,7 @@ BY: Final = Caller(recorded_by="release-ledger")
 MAY_HAVE: Final = "may have been triggered"
 TELL_WITHIN_S: Final = 600.0
 TELL_EVERY_S: Final = 0.5
+LOOKED_FOR_S: Final = 3600.0
 FIRST_MINUTES_S: Final = 600.0
 How = Literal["answered", "found", "told"]
 
@@ -39,6 +42,7 @@ class Errands:
 
     def __init__(self, ledger: Ledger, leases: Leases, kinds: dict[str, Kind], github: GitHub | None, timing: Timing):
         self._ledger, self._leases, self._kinds, self._github, self._timing = ledger, leases, kinds, github, timing
+        self._asked: Counter[tuple[str, int]] = Counter()  # in vain, for a commit
 
     def carry_out(self, wish: Wish, calling_for: float | None) -> float | None:
         """`calling_for`: for how many seconds a call has been without a known result, or None."""
@@ -81,7 +85,7 @@ class Errands:
         try:
             found = kind.find(wish)
         except Trouble as trouble:
-            for_good = trouble.final and calling_for > FIRST_MINUTES_S
+            for_good = calling_for > LOOKED_FOR_S
             return self._failed(wish, _lost(trouble.message) if for_good else _again(trouble)) or 0
         if found.run is not None:
             self._started(wish, Started(found.run.id, found.run.url), "found")
@@ -127,6 +131,15 @@ class Errands:
         self._ledger.cancel_answered(wish, attempt=attempt, answer="accepted" if accepted else "ended", by=BY)
         return None
 
+    def has_ended(self, wish: Wish, *, in_doubt: bool) -> bool:
+        """Whether the deployment has ended that was to be triggered; then the wish is dropped, unless in doubt."""
+        if wish.kind != "trigger":
+            return False
+        if not in_doubt:
+            return self._ledger.dropped(wish, by=BY)
+        known = self._ledger.deployment(wish.project_name, wish.environment_name, wish.subject)[0]
+        return known["status"] in TERMINAL
+
     def _check(self, wish: Wish) -> float | None:
         """Ask GitHub for the commit of a candidate that was cut while it did not answer."""
         if self._github is None:
@@ -135,7 +148,8 @@ class Errands:
         try:
             found = self._github.has_repository(repo) and self._github.has_commit(repo, commit)
         except Trouble as trouble:
-            return self._pause(wish.attempts + 1, trouble)
+            self._asked[wish.stream, wish.number] += 1
+            return self._pause(self._asked[wish.stream, wish.number], trouble)
         message = None if found else f"GitHub does not know the commit {commit} in {repo}."
         self._ledger.checked(wish, found=found, error_message=message, by=BY)
         return None
@@ -180,7 +194,10 @@ def _once(wish: Wish) -> Caller:
     return Caller(
         recorded_by=BY.recorded_by,
         idempotency=Idempotency(
-            scope="release-ledger worker", key=f"deploy {wish.subject}", request_digest=digest, reply=reply
+            scope="release-ledger worker",
+            key=f"deploy {wish.stream} {wish.number} {wish.subject} {wish.target}",
+            request_digest=digest,
+            reply=reply,
         ),
     )
 

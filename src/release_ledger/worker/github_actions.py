@@ -35,12 +35,13 @@ class GitHubActions:
     def find(self, wish: Wish) -> Found:
         """GitHub's list of runs does not show inputs: only a name can tell. That it would is seen from others."""
         since = write_moment(read_moment(wish.wanted_at) - EARLIER)
-        listed = self._asked().runs(wish.repo or "", (wish.workflow or {})["workflow"], since)
+        workflow = wish.workflow or {}
+        listed = self._asked().runs(wish.repo or "", workflow["workflow"], since, workflow["ref"])
         ours = next((run for run in listed if wish.subject in run.title), None)
         if ours is not None:
             return Found(ours, True)
-        ids = (found for run in listed for found in _ID.findall(run.title))
-        return Found(None, len(listed) < RUNS_LISTED and any(self._is_ours(found) for found in ids))
+        shows = [any(self._is_ours(found) for found in _ID.findall(run.title)) for run in listed]
+        return Found(None, len(listed) < RUNS_LISTED and any(shows) and all(shows))
 
     def run(self, wish: Wish) -> Run | None:
         return self._asked().run(wish.repo or "", wish.run_id or "")

@@ -6,21 +6,32 @@ has a run is given up.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
+from math import inf
+from typing import Final
 
+import structlog
+
+from ..errors import LedgerUnavailable
 from ..github import GitHub, Run
 from ..ledger import Ledger
 from ..ledger.outbox_questions import Watched, Wish
 from ..outgoing import Trouble
-from ..triggering import UNHEARD
+from ..triggering import UNASKED, UNHEARD
 from ..versions import read_moment
 from .errands import BY
 from .kinds import Kind
 from .leases import Key, Leases
 from .timing import Timing
 
-BUILD_STUCK_AFTER_S = 3600.0
-GONE = "GitHub does not know the workflow's run any more."
+BUILD_STUCK_AFTER_S: Final = 3600.0
+_LOG = structlog.get_logger("release_ledger.worker")
+AT_ONCE: Final = 8
+UNASKED_FACTOR: Final = 6  # as long as GitHub cannot be asked to cancel a run, it is asked again
+GONE: Final = "GitHub does not know the workflow's run any more."
 
 
 class Watch:
@@ -29,18 +40,23 @@ class Watch:
     def __init__(self, ledger: Ledger, leases: Leases, kinds: dict[str, Kind], github: GitHub | None, timing: Timing):
         self._ledger, self._leases, self._kinds, self._github, self._timing = ledger, leases, kinds, github, timing
 
-    def look(self) -> None:
-        """Look once at everything unfinished that was silent for long enough."""
+    def look(self, elsewhere: bool = False) -> None:
+        """Look once at everything unfinished that was silent for long enough; `elsewhere`: what has to be folded.
+
+        Side by side, since GitHub may be slow; and what is wrong with one hides no other.
+        """
         self._leases.forget_turns()
-        for watched in self._ledger.unfinished():
-            self._look_at(watched)
-        for wish in self._ledger.building():
-            self._look_at_build(wish)
+        looks = [partial(self._look_at, each) for each in self._ledger.unfinished(elsewhere)]
+        looks += [partial(self._look_at_build, each) for each in self._ledger.building(elsewhere)]
+        if looks:
+            with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="look") as pool:
+                for _ in pool.map(_alone, looks):
+                    pass
 
     def _look_at(self, watched: Watched) -> None:
         deployment, wish = watched.deployment, watched.wish
         stuck_after_s = watched.environment.settings.stuck_after_s
-        silent = _silent_s(deployment["last_report"] or deployment["requested_at"])
+        silent = _silent_s(deployment["heard_at"] or deployment["requested_at"])
         has_run = wish is not None and wish.run_id is not None
         pause = self._timing.silence_s if stuck_after_s is None else min(self._timing.silence_s, stuck_after_s / 4)
         if wish is not None and has_run and silent >= pause and self._may_look(wish, pause):
@@ -78,9 +94,13 @@ class Watch:
     def _end_cancel(self, watched: Watched) -> None:
         """A run that was asked to end and does not say so in time counts as canceled."""
         wishes = self._ledger.wishes_of(watched.deployment["id"])
-        asked_at = next((wish.wanted_at for wish in wishes if wish.kind == "cancel"), None)
-        if asked_at is None or _silent_s(asked_at) > self._timing.cancel_within_s:
-            self._ledger.give_up(watched, error_message=UNHEARD, by=BY)
+        wish = next((wish for wish in wishes if wish.kind == "cancel"), None)
+        waited = _silent_s(wish.settled_at or wish.wanted_at) if wish is not None else inf
+        within_s, why = self._timing.cancel_within_s, UNHEARD
+        if wish is not None and wish.settled_at is None:
+            within_s, why = UNASKED_FACTOR * within_s, UNASKED
+        if waited > within_s:
+            self._ledger.give_up(watched, error_message=why, by=BY)
 
     def _give_up(self, watched: Watched, wish: Wish | None, stuck_after_s: int) -> None:
         if wish is not None and wish.status == "wanted":
@@ -99,6 +119,8 @@ class Watch:
         )
 
     def _look_at_build(self, wish: Wish) -> None:
+        if (wish.workflow or {}).get("kind") != "github":
+            return  # whoever builds it, reports it
         silent = _silent_s(wish.settled_at or wish.wanted_at)
         if wish.run_id is not None:
             if silent >= self._timing.silence_s and self._may_look(wish, self._timing.silence_s):
@@ -132,6 +154,15 @@ class Watch:
         return self._leases.take_turn(key, pause)
 
 
-def _silent_s(said: str) -> float:
-    """For how many seconds nothing was heard; `said` begins with the moment of the last."""
-    return (datetime.now(UTC) - read_moment(said.partition(" ")[0])).total_seconds()
+def _silent_s(moment: str) -> float:
+    """How many seconds ago that was."""
+    return (datetime.now(UTC) - read_moment(moment)).total_seconds()
+
+
+def _alone(look: Callable[[], None]) -> None:
+    try:
+        look()
+    except LedgerUnavailable:
+        pass  # it is looked at again
+    except Exception:
+        _LOG.exception("something unfinished could not be looked at")

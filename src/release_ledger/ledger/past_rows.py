@@ -1,0 +1,167 @@
+"""The rows of an environment as they were at a version, made anew from what never changes.
+
+The state comes from the snapshot before that version and the few events since, each deployment from its own events,
+running periods from the live rows, of which only the newest is ever written again. So each costs the same in the
+longest history. `NotLive` is raised where one of the live rows that this goes by is not there or not as it was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, cast
+
+from ..environment import Environment, apply
+from ..errors import LedgerUnavailable
+from ..projection import FoldedSource, installed, listed
+from ..projection.folded import fold_events
+from ..projections.environments import NOW
+from ..projections.running_periods import NEWEST, Period
+from ..store import Row, Statement, Store
+from ..store.codec import decode
+from . import as_of_selects, event_selects
+from .asking import NotLive, picked
+from .event_selects import AT_ONCE, some
+from .moments import Then, newest_by
+from .people import emails_of
+from .views import project_view
+
+
+class PastRows(FoldedSource):
+    """One environment as it was: its head and its state, and whatever else is brought."""
+
+    def __init__(self, store: Store, then: Then) -> None:
+        """Raises `NotLive`."""
+        super().__init__()
+        self.store, self.then, self.head = store, then, then.head
+        self._brought: set[int] = set()
+        self._people: set[str] = set()
+        try:
+            self.state = self._state()
+            self.add(self.head, {"environments": {(NOW,): self.state}}, {})
+        except BaseException:
+            self.close()
+            raise
+
+    def need(self, *names: str) -> None:
+        for name in names:
+            if not listed(self.then.live.folded, name):
+                raise NotLive(self.head.stream, name)
+
+    def live(self, statement: Statement, **params: Any) -> list[Row]:
+        return self.store.read(statement, {"of_stream": self.head.stream, "upto": self.head.version, **params})
+
+    def _state(self) -> Environment:
+        """The state from the snapshot before the version, and what was recorded since."""
+        self.need("environments")
+        at = as_of_selects.snapshot_before(self.head.version)
+        state: Environment | None = None
+        if at:
+            rows = self.live(as_of_selects.SNAPSHOT, slot=at)
+            if not rows:
+                raise NotLive(self.head.stream, "environments")
+            state = installed()["environments"].load(picked(rows[0], "environment"))
+        since = self.live(as_of_selects.EVENTS_BETWEEN, after=at)
+        if len(since) != self.head.version - at:
+            raise NotLive(self.head.stream, "events")
+        for row in since:
+            event: Any = decode(self.head.stream, row)
+            state = apply(state, event)
+        if state is None:
+            raise NotLive(self.head.stream, "environments")
+        return state
+
+    def deployments(self, numbers: Iterable[int]) -> None:
+        """Bring these deployments as they were, each folded from its own events."""
+        self.need("deployment_events")
+        wanted = sorted({number for number in numbers if number >= 1} - self._brought)
+        for first in range(0, len(wanted), AT_ONCE):
+            asked = wanted[first : first + AT_ONCE]
+            rows = self.live(event_selects.EVENTS_OF, **some("number", asked))
+            events = []
+            for row in rows:
+                place = picked(row, "event")
+                event: Any = decode(self.head.stream, row | place)
+                if getattr(event, "number", None) != place["number"]:
+                    raise NotLive(self.head.stream, "deployment_events")
+                events.append(event)
+            folded, failed = fold_events([installed()["deployments"]], events)
+            if failed or sorted(number for (number,) in folded["deployments"]) != asked:
+                raise NotLive(self.head.stream, "deployment_events")
+            self.put(self.head, "deployments", folded["deployments"])
+            self._bring_people(row["person_id"] for row in folded["deployments"].values())
+            self._brought.update(asked)
+
+    def _bring_people(self, people: Iterable[str | None]) -> None:
+        new = {person_id for person_id in people if person_id is not None} - self._people
+        for person_id, email in emails_of(self.store, new).items():
+            self.add_person({"person_id": person_id, "email": email})
+        self._people |= new
+
+    def numbers_by(self, skipped: int, rows: int, status: str | None, version: str | None) -> list[int]:
+        """The numbers of the deployments that had this status, are of this version; newest first."""
+        self.need("deployments", "deployment_events")
+        statement = event_selects.NUMBERS_BY[status is not None, version is not None]
+        given = {"status": status, "release_candidate_version": version}
+        place = {"last": self.state.deployments, "skipped": skipped, "one_more": rows}
+        found = self.live(statement, **place, **{name: value for name, value in given.items() if value is not None})
+        return [picked(row, "event" if version is None else "deployment")["number"] for row in found]
+
+    def by_id(self, deployment_id: str) -> list[int]:
+        """The number of the deployment of this id, if it was there."""
+        self.need("deployments")
+        found = [picked(row, "deployment")["number"] for row in self.live(as_of_selects.BY_ID, id=deployment_id)]
+        return [number for number in found if number <= self.state.deployments]
+
+    def newest_period(self) -> Period | None:
+        """The newest running period as it was."""
+        self.need("running_periods")
+        rows = self.live(as_of_selects.NEWEST_PERIOD)
+        newest = as_it_was(picked(rows[0], "period"), self.head.version) if rows else None
+        runs = newest["deployment_number"] if newest is not None and newest["recorded_to"] is None else None
+        if runs != (self.state.running.number if self.state.running else None):
+            raise NotLive(self.head.stream, "running_periods")
+        return newest
+
+    def periods(self, above: int, upto: int) -> list[Period]:
+        """Periods that were over then, by their numbers: such rows are never written again."""
+        if upto <= above:
+            return []
+        rows = [picked(row, "period") for row in self.live(as_of_selects.PERIODS, above=above, last=upto)]
+        if [row["number"] for row in rows] != list(range(above + 1, upto + 1)):
+            raise NotLive(self.head.stream, "running_periods")
+        return [cast(Period, row | {"slot": row["number"]}) for row in rows]
+
+    def begun_before(self, moment: str, newest: Period) -> int:
+        """The number of the last period that begins before a moment by reported time."""
+        if newest["reported_from"] < moment:
+            return newest["number"]
+        rows = self.live(as_of_selects.BEGUN, before=moment, newest=newest["number"])
+        return int(picked(rows[0], "period")["number"]) if rows else 0
+
+    def project(self, project_stream: str, version: str) -> None:
+        """Bring the project, and a candidate of it if it was cut by then; of both no more counts than that."""
+        view = project_view(self.store, project_stream.partition("/")[2], version)
+        if view.project is None:
+            return
+        then = project_version(self.store, view.head, self.then.now)
+        cut = self.store.read(as_of_selects.LAST_CUT, {"of_stream": project_stream, "upto": then})
+        last = getattr(decode(project_stream, cut[0]), "number", 0) if cut else 0
+        was_cut = view.candidate is not None and view.candidate["number"] <= last
+        candidates = {(view.candidate["number"],): view.candidate} if was_cut and view.candidate else {}
+        head = replace(view.head, version=then)
+        self.add(head, {"projects": {(): view.project}, "release_candidates": candidates}, {})
+
+
+def as_it_was(row: Row, version: int) -> Period:
+    """The newest period of a version: it had not ended yet where that was recorded later."""
+    over = row["to_version"] is not None and row["to_version"] <= version
+    yet: Any = {} if over else {"reported_to": None, "recorded_to": None, "to_version": None, "taken_back": 0}
+    return cast(Period, row | yet | {"slot": NEWEST})
+
+
+def project_version(store: Store, live: Any, now: str) -> int:
+    """A project's version at a moment of one of its environments, which was never there before the project was."""
+    if not live.version:
+        raise LedgerUnavailable()
+    return max(1, newest_by(store, live, now))
