@@ -16,7 +16,7 @@ DETAILS: Final = "return_run_details"  # since 2026-02; older GitHub Enterprise 
 MOST_PAGES: Final = 3
 RUNS_PER_PAGE: Final = 100
 MOST_BYTES: Final = 1_048_576
-MOST_BYTES_OF_RUNS: Final = 8 * MOST_BYTES  # 11 kB each, and the message of the commit, which is the same in each
+MOST_BYTES_OF_MUCH: Final = 8 * MOST_BYTES  # 11 kB each, and the message of the commit, which is the same in each
 MESSAGE_CHARACTERS: Final = 500
 LONGEST_PAUSE_S: Final = 3_600.0
 
@@ -54,7 +54,8 @@ class GitHub:
 
     def has_commit(self, repo: str, sha: str) -> bool:
         """Whether it has this commit; a branch or tag of that name is none, and an empty repository (409) has none."""
-        answer = self._ask("GET", f"{_repository(repo)}/commits/{_part(sha)}", answers=(200, 404, 409, 422))
+        path = f"{_repository(repo)}/commits/{_part(sha)}"  # answered with its whole difference
+        answer = self._ask("GET", path, answers=(200, 404, 409, 422), most_bytes=MOST_BYTES_OF_MUCH)
         return answer.status == 200 and str(_object(answer).get("sha")).lower() == sha.lower()
 
     def dispatch(self, repo: str, workflow: str, ref: str, inputs: Mapping[str, str]) -> Started:
@@ -90,7 +91,7 @@ class GitHub:
         for page in range(1, MOST_PAGES + 1):
             wish = {"event": "workflow_dispatch", "created": f">={since}", "per_page": RUNS_PER_PAGE, "page": page}
             wish |= {"branch": branch} if branch is not None else {}
-            answer = self._ask("GET", f"{path}?{urlencode(wish)}", answers=(200,), most_bytes=MOST_BYTES_OF_RUNS)
+            answer = self._ask("GET", f"{path}?{urlencode(wish)}", answers=(200,), most_bytes=MOST_BYTES_OF_MUCH)
             listed = _object(answer).get("workflow_runs")
             if not isinstance(listed, list):
                 raise _unreadable("a list of runs has no runs")

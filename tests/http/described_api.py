@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import ignored_auth, negative_data_reject
 
 from release_ledger.api import create_app
 from release_ledger.ledger import Ledger
+from release_ledger.proof.checkpoint import make_checkpoint
 from release_ledger.settings import Settings
 
 from .client import HTTP_SECRET, OPERATOR, REPO, Client, commit_of, fine
@@ -51,6 +52,7 @@ class DescribedApi:
         fine(self.client.put(production.path, {"deploy_workflow": workflow}))
         production.deploy("1.4.0-rc1")
         built = fine(self.client.post(f"{production.project_path}/releases/2.0.0-rc1", to_build))
+        make_checkpoint(ledger.store, None)
         self._known = {"env_name": "production", "release_candidate_version": "1.4.0-rc1"}
         self._known["deployment_id"] = production.shown()["latest"]["id"]
         self._known |= {"triggered_id": self._known["deployment_id"], "release_cut_id": built["build_id"]}

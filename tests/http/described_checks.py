@@ -29,6 +29,7 @@ NEVER: Final = (429, 500, 502, 503)
 BEYOND_A_SCHEMA: Final = (
     *({"until"}, {"id"}, {"to"}, {"from"}, {"build_workflow"}, {"deploy_workflow"}),
     *({"workflow_run"}, {"workflow_run_id"}, {"deployment_id"}),
+    {"after"},  # a cursor of the feed is one that it has answered
     *({"as_of"}, {"as_of_version"}),  # what has not come yet, or both at once
 )
 

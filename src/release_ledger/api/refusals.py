@@ -122,5 +122,5 @@ def _response(status: int, refusals: list[type[Refusal]]) -> dict[str, Any]:
 
 
 def _headers(status: int) -> list[str]:
-    special = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}
+    special = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 502: ["Retry-After"], 503: ["Retry-After"]}
     return ["X-Request-Id", *special.get(status, [])]
