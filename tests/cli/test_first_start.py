@@ -78,9 +78,10 @@ def test_eight_starts_at_the_same_moment_make_one_token(database_url: str, tmp_p
             stack.callback(server.close)
 
         def start(server: LiveServer) -> str:
-            said = CommandLine(tmp_path, database_url).fine("upgrade")
+            ran = CommandLine(tmp_path, database_url)("upgrade")  # which says so where it waits for long
+            assert ran.code == 0, ran
             server.start()
-            return said
+            return ran.out
 
         assert list(hosts.map(start, servers)) == ["The tables are up to date.\n"] * 8
 

@@ -310,10 +310,12 @@ def test_rows_that_are_lost_or_of_an_older_release(
 
 
 STRANGERS: Final = """
-    insert into running_periods
+    insert into running_periods (stream, generation, slot, number, deployment_number, deployment_id,
+        release_candidate_version, "commit", reported_from, reported_to, recorded_from, recorded_to, taken_back,
+        from_version, seal)
     with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < 20000)
     select 'environment/web-' || (n % 100) || '/production', 0, n, n, n, 'id', 'A-rc1', 'commit-' || (n % 1000),
-        '2026', '2026', '2026', '2026', 0, 0
+        '2026', '2026', '2026', '2026', 0, 1, 0
     from numbers
 """
 
@@ -336,7 +338,7 @@ def test_what_is_asked_is_read_from_an_index(
     )
 
     assert not re.search(r"(Seq Scan on|SCAN) (running_periods|newest)", page + exposed), page + exposed
-    if prepared:  # of a handful of rows, one index costs as much as another
+    if prepared == (STRANGERS,):  # of a handful of rows, and of those it knows, one index costs as much as another
         assert "running_periods_by_time" in page
         assert "running_periods_by_number" in page
         assert re.search(r"running_periods_by_commit(?s:.*)commit ?= ?.*stream ?>", exposed), exposed

@@ -38,7 +38,7 @@ from release_ledger.versions import write_moment
 PROJECTS = itertools.count(1)
 EMAIL: Final = "dev@example.com"
 LATER: Final = "9.0.0-rc1"
-FEW = settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+FEW = settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 _PEOPLE = Statement(select(PEOPLE.c.person_id).where(PEOPLE.c.email == bindparam("email")))
 _TAKE_OFF = Statement(
     update(STREAMS).where(STREAMS.c.stream == bindparam("of_stream")).values(folded=bindparam("folded"))

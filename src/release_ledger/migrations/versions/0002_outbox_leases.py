@@ -24,4 +24,3 @@ _LEASES = """
 def upgrade() -> None:
     is_postgresql = op.get_bind().dialect.name == "postgresql"
     op.execute(_LEASES.format(c=' COLLATE "C"' if is_postgresql else ""))
-
