@@ -5,6 +5,7 @@ Without a key: what was answered with a success is there once, what was answered
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import cycle
 from typing import Any, Final, NamedTuple
 
@@ -198,12 +199,12 @@ def sweep(swept: Sweep, most: int, monkeypatch: pytest.MonkeyPatch, *, last: int
         for point in spread(swept.points(with_key=once == swept.keyed), most if comes_back else 2, last=last):
             if comes_back:
                 count += 1
-                once(point, next(ways), stays_down=False)
+                swept.network.proxy.until_cut(partial(once, point, next(ways), stays_down=False))
             with monkeypatch.context() as patched:
                 patched.setattr("release_ledger.store.store.IN_DOUBT_S", 0.05)
                 patched.setattr("release_ledger.store.store.CONNECT_S", 0.05)
                 count += 1
-                once(point, next(ways), stays_down=True)
+                swept.network.proxy.until_cut(partial(once, point, next(ways), stays_down=True))
     print(f"{swept.request_for.__name__}: {swept.network.proxy.cuts} cuts, {dict(swept.came)}")
     assert swept.network.proxy.cuts == count
     assert swept.came["with a key: 503, not recorded"] > 0

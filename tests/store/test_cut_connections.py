@@ -101,7 +101,10 @@ class Sweep:
         return every_byte(proxy)[::inside] if self.connecting else points(proxy, inside=inside)
 
     def cut(self, point: Point, way: Way, then: Callable[[Sequence[Append]], object] | None = None) -> str:
-        """Append once, lose the connection at this point; what came of it, having looked that it is whole."""
+        """Append, lose the connection at this point; what came of it, having looked that it is whole."""
+        return self.network.proxy.until_cut(lambda: self._once(point, way, then))
+
+    def _once(self, point: Point, way: Way, then: Callable[[Sequence[Append]], object] | None) -> str:
         appends = self._appends()
         with closing(self._store()) as store:
             self.network.proxy.arm(*point, way, then and (lambda: then(appends)))
