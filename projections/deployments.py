@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import BigInteger, Column, Index, SmallInteger, Text, text
 
 from release_ledger.deployment import Deployment, Report, canceling, ended, triggered, with_report
 from release_ledger.events import (
+    DeploymentCancelAnswered,
     DeploymentCanceled,
     DeploymentCancelRequested,
+    DeploymentEvent,
     DeploymentGivenUp,
     DeploymentReported,
     DeploymentRequested,
+    DeploymentTriggerDropped,
     DeploymentTriggered,
+    DeploymentTriggerFailed,
 )
 from release_ledger.projection import Projection, Rows, canonical, on, read_model
+
+EVENTS_NAMED: Final = 1_000
 
 
 class Deployments(Projection):
     """What was deployed here, newest first, and what came of it?
 
-    Numbered densely per environment, so that a page is a range. The columns are those of `deployment.Deployment`.
+    Numbered densely per environment, so that a page is a range. The columns are those of `deployment.Deployment`. Each
+    names its own events, so that a deployment as it was at any version costs its own events, not the stream's
+    (`docs/decisions/0013-as-of.md`).
     """
 
     name = "deployments"
@@ -54,6 +64,10 @@ class Deployments(Projection):
         Column("requested_at", Text, nullable=False),
         Column("run_id", Text),
         Column("heard_at", Text),
+        Column("event_count", BigInteger, nullable=False),
+        Column("event_versions", Text, nullable=False),
+        Column("status_version", BigInteger, nullable=False),
+        Column("corrected", SmallInteger, nullable=False),
         key=key,
         indexes=[
             Index("deployments_by_id", "stream", "generation", "id"),
@@ -67,6 +81,15 @@ class Deployments(Projection):
                 "number",
                 postgresql_where=text("finished = 0"),
                 sqlite_where=text("finished = 0"),
+            ),
+            Index(
+                "deployments_corrected",
+                "stream",
+                "generation",
+                "status_version",
+                "number",
+                postgresql_where=text("corrected = 1"),
+                sqlite_where=text("corrected = 1"),
             ),
         ],
     )
@@ -101,6 +124,10 @@ class Deployments(Projection):
             requested_at=event.recorded_at,
             run_id=None,
             heard_at=None,
+            event_count=1,
+            event_versions=str(event.originator_version),
+            status_version=event.originator_version,
+            corrected=0,
         )
 
     @on(DeploymentReported)
@@ -114,20 +141,37 @@ class Deployments(Projection):
         )
         after = with_report(rows[event.number], report)
         after["heard_at"] = event.recorded_at
-        rows[event.number] = after
+        _put(rows, event, after)
 
     @on(DeploymentCanceled)
     def canceled(self, event: DeploymentCanceled, rows: Rows) -> None:
-        rows[event.number] = ended(rows[event.number], "canceled", "rollback", event.recorded_at, event.error_message)
+        after = ended(rows[event.number], "canceled", "rollback", event.recorded_at, event.error_message)
+        _put(rows, event, after)
 
     @on(DeploymentCancelRequested)
     def cancel_requested(self, event: DeploymentCancelRequested, rows: Rows) -> None:
-        rows[event.number] = canceling(rows[event.number])
+        _put(rows, event, canceling(rows[event.number]))
 
     @on(DeploymentTriggered)
     def triggered(self, event: DeploymentTriggered, rows: Rows) -> None:
-        rows[event.number] = triggered(rows[event.number], event.run_id, event.run_url)
+        _put(rows, event, triggered(rows[event.number], event.run_id, event.run_url))
 
     @on(DeploymentGivenUp)
     def given_up(self, event: DeploymentGivenUp, rows: Rows) -> None:
-        rows[event.number] = ended(rows[event.number], "error", "ledger", event.recorded_at, event.error_message)
+        _put(rows, event, ended(rows[event.number], "error", "ledger", event.recorded_at, event.error_message))
+
+    @on(DeploymentTriggerFailed, DeploymentTriggerDropped, DeploymentCancelAnswered)
+    def happened(self, event: DeploymentEvent, rows: Rows) -> None:
+        _put(rows, event, rows[event.number].copy())
+
+
+def _put(rows: Rows, event: DeploymentEvent, after: Deployment) -> None:
+    """Put a deployment as it is after the event, which is one of its own."""
+    before: Deployment = rows[event.number]
+    version = event.originator_version
+    after["event_count"] += 1
+    named = f"{before['event_versions']} {version}"
+    after["event_versions"] = named if after["event_count"] <= EVENTS_NAMED else named.partition(" ")[2]
+    if after["status"] != before["status"]:
+        after["status_version"], after["corrected"] = version, before["corrected"] or before["finished"]
+    rows[event.number] = after

@@ -24,7 +24,9 @@ class Deployment(TypedDict):
     """A row of the read model `deployments`; moments are UTC strings, `finished` is 0 or 1.
 
     `heard_at` is when the newest report arrived. `reported_*` is the newest unfinished report, `*_key` says which
-    report a message or URL came from (empty: the ledger itself).
+    report a message or URL came from (empty: the ledger itself). `event_versions` are the versions of its newest
+    events, oldest first, and `event_count` how many it has; `status_version` is that of the event since which it has
+    its status, and `corrected` is 1 once it had finished with another one.
     """
 
     number: int
@@ -54,6 +56,10 @@ class Deployment(TypedDict):
     requested_at: str
     run_id: str | None
     heard_at: str | None
+    event_count: int
+    event_versions: str
+    status_version: int
+    corrected: int
 
 
 class Report(TypedDict):

@@ -62,6 +62,32 @@ def test_pages_and_filters(production: EnvironmentClient) -> None:
     assert "as_of_version=7&status=success&page=2&per_page=2" in answer.headers["Link"]
 
 
+@BOTH_DATABASES
+@pytest.mark.parametrize("at_once", [1, 2, 50])
+def test_what_was_corrected_since(production: EnvironmentClient, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Filtered by the status of then, in pages, however many have another one now."""
+    monkeypatch.setattr("release_ledger.ledger.past_rows.AT_ONCE", at_once)
+    made = [production.deploy(version) for version in ("A-rc1", "B-rc1", "C-rc1", "D-rc1")]
+    for deployment in made:
+        production.report(deployment["release_candidate_version"], "success", id=deployment["id"])
+    for deployment in (made[0], made[2]):
+        production.report(deployment["release_candidate_version"], "failure", id=deployment["id"])
+    production.report("C-rc1", "success", id=made[2]["id"])
+
+    def numbers(version: int, status: str) -> list[int]:
+        pages = [
+            fine(production.client.get(f"{production.deployments_path}?as_of_version={version}&status={status}&{page}"))
+            for page in ("per_page=2&page=1", "per_page=2&page=2")
+        ]
+        assert len(pages[0]) == 2 or pages[1] == []
+        return [each["number"] for page in pages for each in page]
+
+    assert [numbers(version, "success") for version in (8, 9, 10, 11, 12)] == [
+        [3, 2, 1], [4, 3, 2, 1], [4, 3, 2], [4, 2], [4, 3, 2],
+    ]  # fmt: skip
+    assert [numbers(version, "failure") for version in (9, 10, 11, 12)] == [[], [1], [3, 1], [1]]
+
+
 def test_a_freeze_as_it_stood(production: EnvironmentClient) -> None:
     """Evaluated at the moment that is asked for: frozen then, though it has been lifted; not yet, before."""
     fine(production.client.put(f"{production.path}/freeze", {"reason": "audit", "until": LATER}))
@@ -164,10 +190,10 @@ def test_nothing_is_folded_where_the_rows_are_live(
 
 
 DAMAGE: Final = (
-    "drop table deployment_events",
+    "drop table deployments",
     "drop table running_periods",
     "drop table environments",
-    "update deployment_events set seal = 1",
+    "update deployments set seal = 1",
     "update running_periods set from_version = 1",
     "update environments set state = '{}'",
     "delete from environments where slot > 0",
@@ -258,7 +284,8 @@ def test_no_row_is_looked_for_from_end_to_end(production: EnvironmentClient, ser
     production.ran("A-rc1")
     names = ("SNAPSHOT", "EVENTS_BETWEEN", "BY_ID", "NEWEST_PERIOD", "PERIODS", "BEGUN", "LAST_CUT")
     statements = [getattr(as_of_selects, name) for name in names]
-    statements += [event_selects.EVENTS_OF, event_selects.SOME, *event_selects.NUMBERS_BY.values()]
+    statements += [event_selects.STORED, event_selects.SOME, event_selects.CORRECTED]
+    statements += event_selects.NUMBERS_BY.values()
     for statement in statements:
         sql, binds, own = statement.compiled(SQLITE)
         with service.ledger.store.database.cursor() as cursor:

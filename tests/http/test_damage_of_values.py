@@ -257,7 +257,7 @@ def test_a_fold_that_changes_the_event(
     def fold(event: Any, _: Rows) -> None:
         vars(event).update(commit="edited", number=7)
 
-    monkeypatch.setattr(installed()["deployment_events"], "fold", fold)
+    monkeypatch.setattr(installed()["outbox"], "fold", fold)
 
     ran.client.post(f"{ran.path}/deployments", {"release_candidate_version": "A-rc1"})
 

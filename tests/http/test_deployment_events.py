@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+import pytest
+
 from .client import BOTH_DATABASES, EnvironmentClient, Service, fine
 
 WORKFLOW: Final = {"kind": "github", "workflow": "deploy.yml", "ref": "main"}
@@ -69,9 +71,28 @@ def test_folded_where_its_rows_are_not_live(production: EnvironmentClient, servi
     production.report("A-rc1", "success")
     live = shown(production, made)
 
-    service.run("update deployment_events set number = 7")
+    service.run("update deployments set event_versions = '3'")
     tampered = shown(production, made)
-    service.run("drop table deployment_events")
+    service.run("drop table deployments")
 
     assert tampered == live
     assert shown(production, made) == live
+
+
+@BOTH_DATABASES
+def test_more_than_its_row_names(production: EnvironmentClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row stays small; a version at which an event counted that it names no longer is answered by folding."""
+    monkeypatch.setattr("release_ledger.projections.deployments.EVENTS_NAMED", 3)
+    made = production.deploy("A-rc1")
+    one = f"{production.deployments_path}/{made['id']}"
+    then = []
+    for number in range(4):
+        production.report("A-rc1", "in_progress", id=made["id"], error_message=f"step {number}")
+        then.append(fine(production.client.get(one)))
+
+    production.report("A-rc1", "success", id=made["id"])
+
+    found = shown(production, made)
+    assert [each["data"].get("error_message") for each in found["events"]] == ["step 2", "step 3", None]
+    assert found["events_total"] == 6
+    assert [fine(production.client.get(f"{one}?as_of_version={version}")) for version in range(3, 7)] == then

@@ -23,8 +23,6 @@ from .moments import Then, head_at
 from .past_rows import PastRows, project_version
 
 T = TypeVar("T")
-# Of the live tables themselves: these ask for what there was up to a version.
-_UP_TO_A_VERSION = (event_selects.VERSIONS, event_selects.TOTAL)
 
 
 def ask_then(store: Store, then: Then, project_stream: str | None, question: Callable[[Source, str], T]) -> T:
@@ -49,9 +47,6 @@ class AsOfSource(PastRows):
     """One environment as it was; before each statement, the rows that it will read are brought."""
 
     def read(self, statement: Statement, params: Params) -> list[Row]:
-        if statement in _UP_TO_A_VERSION:
-            self.need("deployment_events")
-            return self.store.read(statement, params)
         bring = _BRING.get(statement)
         if bring is None:
             raise NotLive(self.head.stream, "as of a version")

@@ -1,12 +1,11 @@
-"""The SELECTs of events by what they are about: the versions of a deployment, the events of some deployments."""
+"""The SELECTs of events and deployments by their versions and numbers, and of what had a status at a version."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, ColumnElement, bindparam, func, select
+from sqlalchemy import BindParameter, bindparam, select, union_all
 
-from ..projections.deployment_events import DeploymentEvents
 from ..projections.deployments import Deployments
 from ..store import Statement
 from ..store.schema import EVENTS, PEOPLE
@@ -14,31 +13,19 @@ from .asking import here, labelled
 
 EVENTS_SHOWN: Final = 200
 AT_ONCE: Final = 50
-V, D = DeploymentEvents.table, Deployments.table
-_LATER = V.alias("later")
-_OF_IT = (*here(V, "of_stream"), V.c.number == bindparam("number"), V.c.version <= bindparam("upto"))
-
-VERSIONS = Statement(select(*labelled(V, "event")).where(*_OF_IT).order_by(V.c.version.desc()).limit(EVENTS_SHOWN))
-TOTAL = Statement(select(func.count().label("total")).select_from(V).where(*_OF_IT))
+D = Deployments.table
 
 
-def _some(name: str) -> list[BindParameter[Any]]:
-    return [bindparam(f"{name}_{place}") for place in range(AT_ONCE)]
+def _some(name: str, most: int = AT_ONCE) -> list[BindParameter[Any]]:
+    return [bindparam(f"{name}_{place}") for place in range(most)]
 
 
 STORED = Statement(
-    select(EVENTS.c.version, EVENTS.c.topic, EVENTS.c.state).where(
-        EVENTS.c.stream == bindparam("stream"), EVENTS.c.version.in_(_some("version"))
-    )
+    select(EVENTS.c.version, EVENTS.c.topic, EVENTS.c.state)
+    .where(EVENTS.c.stream == bindparam("stream"), EVENTS.c.version.in_(_some("version", EVENTS_SHOWN)))
+    .order_by(EVENTS.c.version)
 )
 PEOPLE_OF = Statement(select(PEOPLE).where(PEOPLE.c.person_id.in_(_some("person"))))
-# All that happened to some deployments up to a version.
-EVENTS_OF = Statement(
-    select(*labelled(V, "event"), EVENTS.c.topic, EVENTS.c.state)
-    .select_from(V.join(EVENTS, (EVENTS.c.stream == V.c.stream) & (EVENTS.c.version == V.c.version)))
-    .where(*here(V, "of_stream"), V.c.number.in_(_some("number")), V.c.version <= bindparam("upto"))
-    .order_by(V.c.number, V.c.version)
-)
 
 # Some deployments by their numbers, newest first.
 SOME = Statement(
@@ -48,43 +35,30 @@ SOME = Statement(
     .order_by(D.c.number.desc())
 )
 
-
-def _status_of(number: ColumnElement[int], column: str) -> ColumnElement[Any]:
-    """Of the newest event, up to a version, that says what a deployment's status is: this column."""
-    said = select(_LATER.c[column]).where(
-        *here(_LATER, "of_stream"),
-        _LATER.c.number == number,
-        _LATER.c.version <= bindparam("upto"),
-        _LATER.c.status.is_not(None),
-    )
-    return said.order_by(_LATER.c.version.desc()).limit(1).scalar_subquery()
+_DEPLOYMENTS = select(*labelled(D, "deployment")).where(*here(D, "of_stream"), D.c.number <= bindparam("last"))
+_OF_VERSION = D.c.release_candidate_version == bindparam("release_candidate_version")
+# Those that have a status since a version or earlier, and some others that are known to have had it.
+_HAVE_IT = (D.c.status == bindparam("status"), D.c.status_version <= bindparam("upto"))
+_HAD_IT = (D.c.status_version > bindparam("upto"), D.c.number.in_(_some("number")))
+# Those that had finished, and were corrected after a version.
+CORRECTED = Statement(_DEPLOYMENTS.where(D.c.corrected == 1, D.c.status_version > bindparam("upto")).limit(AT_ONCE + 1))
 
 
-_OF_STATUS = (
-    select(*labelled(V, "event"))
-    .where(*here(V, "of_stream"), V.c.status == bindparam("status"), V.c.number <= bindparam("last"))
-    .where(V.c.version == _status_of(V.c.number, "version"))
-    .order_by(V.c.number.desc())
-)
-_OF_VERSION = (
-    select(*labelled(D, "deployment"))
-    .where(*here(D, "of_stream"), D.c.release_candidate_version == bindparam("release_candidate_version"))
-    .where(D.c.number <= bindparam("last"))
-    .order_by(D.c.number.desc())
-)
-_OF_BOTH = _OF_VERSION.where(_status_of(D.c.number, "status") == bindparam("status"))
+def _numbers_by(of_status: bool, of_version: bool) -> Statement:
+    found = _DEPLOYMENTS.where(_OF_VERSION) if of_version else _DEPLOYMENTS
+    both = union_all(found.where(*_HAVE_IT), found.where(*_HAD_IT)) if of_status else found
+    by_number = both.order_by(both.selected_columns.deployment_number.desc())
+    return Statement(by_number.limit(bindparam("one_more")).offset(bindparam("skipped")))
+
+
 # The deployments that had a status, are of a version, or both; newest first.
 NUMBERS_BY: Final = {
-    (of_status, of_version): Statement(numbers.limit(bindparam("one_more")).offset(bindparam("skipped")))
-    for of_status, of_version, numbers in (
-        (True, False, _OF_STATUS),
-        (False, True, _OF_VERSION),
-        (True, True, _OF_BOTH),
-    )
+    (of_status, of_version): _numbers_by(of_status, of_version)
+    for of_status, of_version in ((True, False), (False, True), (True, True))
 }
 
 
-def some(name: str, values: list[Any]) -> dict[str, Any]:
-    """The binds of at most so many values."""
-    asked = values + values[-1:] * (AT_ONCE - len(values))
+def some(name: str, values: list[Any], most: int = AT_ONCE) -> dict[str, Any]:
+    """The binds of at most so many values; of none, those that match nothing."""
+    asked = values + (values[-1:] or [None]) * (most - len(values))
     return {f"{name}_{place}": value for place, value in enumerate(asked)}

@@ -15,6 +15,7 @@ from ..environment import Environment, apply
 from ..errors import LedgerUnavailable
 from ..projection import FoldedSource, installed, listed
 from ..projection.folded import fold_events
+from ..projection.projection import Key
 from ..projections.environments import NOW
 from ..projections.running_periods import NEWEST, Period
 from ..store import Row, Statement, Store
@@ -23,6 +24,7 @@ from . import as_of_selects, event_selects
 from .asking import NotLive, picked
 from .event_selects import AT_ONCE, some
 from .moments import Then, newest_by
+from .named_events import events_of, versions_of
 from .people import emails_of
 from .views import project_view
 
@@ -72,25 +74,26 @@ class PastRows(FoldedSource):
         return state
 
     def deployments(self, numbers: Iterable[int]) -> None:
-        """Bring these deployments as they were, each folded from its own events."""
-        self.need("deployment_events")
+        """Bring these deployments as they were."""
         wanted = sorted({number for number in numbers if number >= 1} - self._brought)
         for first in range(0, len(wanted), AT_ONCE):
-            asked = wanted[first : first + AT_ONCE]
-            rows = self.live(event_selects.EVENTS_OF, **some("number", asked))
-            events = []
-            for row in rows:
-                place = picked(row, "event")
-                event: Any = decode(self.head.stream, row | place)
-                if getattr(event, "number", None) != place["number"]:
-                    raise NotLive(self.head.stream, "deployment_events")
-                events.append(event)
-            folded, failed = fold_events([installed()["deployments"]], events)
-            if failed or sorted(number for (number,) in folded["deployments"]) != asked:
-                raise NotLive(self.head.stream, "deployment_events")
-            self.put(self.head, "deployments", folded["deployments"])
-            self._bring_people(row["person_id"] for row in folded["deployments"].values())
-            self._brought.update(asked)
+            rows = self._as_they_were(wanted[first : first + AT_ONCE])
+            self.put(self.head, "deployments", rows)
+            self._bring_people(row["person_id"] for row in rows.values())
+        self._brought.update(wanted)
+
+    def _as_they_were(self, numbers: list[int]) -> dict[Key, Any]:
+        """At most `AT_ONCE` deployments by their keys, each folded from its own events."""
+        self.need("deployments")
+        rows = [picked(row, "deployment") for row in self.live(event_selects.SOME, **some("number", numbers))]
+        named = {row["number"]: versions_of(row) for row in rows}
+        if any(row["event_count"] != len(named[row["number"]]) for row in rows):
+            raise NotLive(self.head.stream, "deployments")
+        upto = {number: [at for at in versions if at <= self.head.version] for number, versions in named.items()}
+        folded, failed = fold_events([installed()["deployments"]], events_of(self.store, self.head.stream, upto))
+        if failed or sorted(number for (number,) in folded["deployments"]) != numbers:
+            raise NotLive(self.head.stream, "deployments")
+        return folded["deployments"]
 
     def _bring_people(self, people: Iterable[str | None]) -> None:
         new = {person_id for person_id in people if person_id is not None} - self._people
@@ -100,12 +103,22 @@ class PastRows(FoldedSource):
 
     def numbers_by(self, skipped: int, rows: int, status: str | None, version: str | None) -> list[int]:
         """The numbers of the deployments that had this status, are of this version; newest first."""
-        self.need("deployments", "deployment_events")
-        statement = event_selects.NUMBERS_BY[status is not None, version is not None]
-        given = {"status": status, "release_candidate_version": version}
-        place = {"last": self.state.deployments, "skipped": skipped, "one_more": rows}
-        found = self.live(statement, **place, **{name: value for name, value in given.items() if value is not None})
-        return [picked(row, "event" if version is None else "deployment")["number"] for row in found]
+        self.need("deployments")
+        place: dict[str, Any] = {"last": self.state.deployments, "skipped": skipped, "one_more": rows}
+        if version is not None:
+            place["release_candidate_version"] = version
+        if status is not None:
+            place |= {"status": status, **some("number", self._corrected_since(status))}
+        found = self.live(event_selects.NUMBERS_BY[status is not None, version is not None], **place)
+        return [picked(row, "deployment")["number"] for row in found]
+
+    def _corrected_since(self, status: str) -> list[int]:
+        """The numbers of the deployments that had finished with this status, and were corrected since."""
+        rows = self.live(event_selects.CORRECTED, last=self.state.deployments)
+        if len(rows) > AT_ONCE:
+            raise NotLive(self.head.stream, "deployments")
+        were = self._as_they_were(sorted(picked(row, "deployment")["number"] for row in rows)) if rows else {}
+        return [number for (number,), row in were.items() if row["status"] == status]
 
     def by_id(self, deployment_id: str) -> list[int]:
         """The number of the deployment of this id, if it was there."""
