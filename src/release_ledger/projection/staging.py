@@ -185,19 +185,19 @@ def remove(seat: Seat, table: Table, stream: str, keep: int | None) -> None:
     """Remove the rows of a stream that are not of the generation `keep` (None: all), in short transactions."""
     bounds = {"below": keep, "above": keep} if keep is not None else {"above": -1}
     for which, bound in bounds.items():
-        place = {"of_stream": stream, "bound": bound}
+        place = {"of_stream": stream, "bound": bound, "at_once": REMOVED_ROWS[seat.dialect.name]}
         statement, more = _remove(table, which, seat.dialect.name), True
         while more:
             with seat.transaction(durable=False):
                 give_up_at = time.monotonic() + TURN_S
                 while more and time.monotonic() < give_up_at:
-                    more = seat.execute(statement, place) == REMOVED_ROWS[seat.dialect.name]
+                    more = seat.execute(statement, place) == place["at_once"]
 
 
 @cache
 def _remove(table: Table, which: str, kind: str) -> Statement:
     name, compares = _quoted(table.name), {"below": "<", "above": ">"}[which]
-    rows = f"FROM {name} WHERE stream = :of_stream AND generation {compares} :bound LIMIT {REMOVED_ROWS[kind]}"
+    rows = f"FROM {name} WHERE stream = :of_stream AND generation {compares} :bound LIMIT :at_once"
     if kind == "postgresql":
         return Statement(text(f"DELETE FROM {name} WHERE ctid = ANY (ARRAY(SELECT ctid {rows}))"))  # noqa: S608
     return Statement(text(f"DELETE FROM {name} WHERE rowid IN (SELECT rowid {rows})"))  # noqa: S608 - our own names
