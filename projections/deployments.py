@@ -139,35 +139,40 @@ class Deployments(Projection):
             error_message=event.error_message,
             external_url=event.external_url,
         )
-        after = with_report(rows[event.number], report)
+        before: Deployment = rows[event.number]
+        after = with_report(before, report)
         after["heard_at"] = event.recorded_at
-        _put(rows, event, after)
+        _put(rows, event, before, after)
 
     @on(DeploymentCanceled)
     def canceled(self, event: DeploymentCanceled, rows: Rows) -> None:
-        after = ended(rows[event.number], "canceled", "rollback", event.recorded_at, event.error_message)
-        _put(rows, event, after)
+        before: Deployment = rows[event.number]
+        after = ended(before, "canceled", "rollback", event.recorded_at, event.error_message)
+        _put(rows, event, before, after)
 
     @on(DeploymentCancelRequested)
     def cancel_requested(self, event: DeploymentCancelRequested, rows: Rows) -> None:
-        _put(rows, event, canceling(rows[event.number]))
+        before: Deployment = rows[event.number]
+        _put(rows, event, before, canceling(before))
 
     @on(DeploymentTriggered)
     def triggered(self, event: DeploymentTriggered, rows: Rows) -> None:
-        _put(rows, event, triggered(rows[event.number], event.run_id, event.run_url))
+        before: Deployment = rows[event.number]
+        _put(rows, event, before, triggered(before, event.run_id, event.run_url))
 
     @on(DeploymentGivenUp)
     def given_up(self, event: DeploymentGivenUp, rows: Rows) -> None:
-        _put(rows, event, ended(rows[event.number], "error", "ledger", event.recorded_at, event.error_message))
+        before: Deployment = rows[event.number]
+        _put(rows, event, before, ended(before, "error", "ledger", event.recorded_at, event.error_message))
 
     @on(DeploymentTriggerFailed, DeploymentTriggerDropped, DeploymentCancelAnswered)
     def happened(self, event: DeploymentEvent, rows: Rows) -> None:
-        _put(rows, event, rows[event.number].copy())
+        before: Deployment = rows[event.number]
+        _put(rows, event, before, before.copy())
 
 
-def _put(rows: Rows, event: DeploymentEvent, after: Deployment) -> None:
+def _put(rows: Rows, event: DeploymentEvent, before: Deployment, after: Deployment) -> None:
     """Put a deployment as it is after the event, which is one of its own."""
-    before: Deployment = rows[event.number]
     version = event.originator_version
     after["event_count"] += 1
     named = f"{before['event_versions']} {version}"

@@ -55,6 +55,9 @@ class DeploymentRef:
         }
 
 
+_NO_DEPLOYMENT: Final = DeploymentRef(number=0, id="", release_candidate_version="", commit="", kind="")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Freeze:
     """Who froze the environment, when, why, and until when (None: until somebody lifts it)."""
@@ -148,11 +151,11 @@ def _requested(state: Environment, event: DeploymentRequested) -> Environment:
 
 def _reported(state: Environment, event: DeploymentReported) -> Environment:
     number, running, unfinished = event.number, state.running, state.unfinished
-    known = next((ref for ref in unfinished if ref.number == number), None)
+    is_known = number in [ref.number for ref in unfinished]
     if event.outcome in TERMINAL:
-        if known is not None:
+        if is_known:
             unfinished = _without(state, number)
-    elif known is None:
+    elif not is_known:
         resumed = changed(_ref(event), run_id=event.run_id)
         unfinished = tuple(sorted((*unfinished, resumed), key=lambda ref: ref.number))
     if event.outcome == "success":
@@ -165,7 +168,8 @@ def _reported(state: Environment, event: DeploymentReported) -> Environment:
 
 
 def _ref(event: DeploymentRequested | DeploymentReported) -> DeploymentRef:
-    return DeploymentRef(
+    return changed(
+        _NO_DEPLOYMENT,
         number=event.number,
         id=event.deployment_id,
         release_candidate_version=event.release_candidate_version,
@@ -181,7 +185,7 @@ def _with_unfinished(state: Environment, number: int, **fields: Any) -> Environm
 
 
 def _without(state: Environment, number: int) -> tuple[DeploymentRef, ...]:
-    return tuple(ref for ref in state.unfinished if ref.number != number)
+    return tuple([ref for ref in state.unfinished if ref.number != number])
 
 
 def ref_of(row: Deployment) -> DeploymentRef:

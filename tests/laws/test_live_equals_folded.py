@@ -119,9 +119,9 @@ def test_commands_between_the_pages_of_a_rebuild(
     ledger: Ledger, caller: Caller, monkeypatch: pytest.MonkeyPatch, history: list[Step], meanwhile: list[Step]
 ) -> None:
     """What is recorded while a rebuild goes on is in the rows that it makes live, with any bound on those it holds."""
-    monkeypatch.setattr("release_ledger.projection.rebuild.PAGE_EVENTS", 2)
+    monkeypatch.setattr("release_ledger.projection.part.PAGE_EVENTS", 2)
     monkeypatch.setattr("release_ledger.projection.rebuild.FEW_EVENTS", 3)  # left for the last step
-    monkeypatch.setattr("release_ledger.projection.rebuild.HELD_ROWS", 1)
+    monkeypatch.setattr("release_ledger.projection.part.HELD_ROWS", 1)
     project, coming = f"project-{next(PROJECTS)}", iter(meanwhile)
     begin(ledger, project, caller)
     for step in history:

@@ -19,8 +19,10 @@ from release_ledger.projection import (
     Projection,
     Rows,
     installed,
+    loading,
     mend,
     on,
+    part,
     read_model,
     rebuild,
     relevant,
@@ -91,13 +93,15 @@ def _open(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds so small that a short stream reaches all of them."""
-    monkeypatch.setattr(rebuild, "PAGE_EVENTS", 7)
-    monkeypatch.setattr(rebuild, "HELD_ROWS", 8)
+    monkeypatch.setattr(part, "PAGE_EVENTS", 7)
+    monkeypatch.setattr(part, "HELD_ROWS", 8)
     monkeypatch.setattr(rebuild, "FEW_EVENTS", 2)
-    for bounds in (staging.PIECE_ROWS, staging.REMOVED_ROWS):
+    for bounds in (loading.PIECE_ROWS, staging.REMOVED_ROWS):
         for kind in bounds:
             monkeypatch.setitem(bounds, kind, 3)
+    monkeypatch.setattr(loading, "TURN_S", 0.0005)
     monkeypatch.setattr(staging, "TURN_S", 0.0005)
+    monkeypatch.setattr(staging, "BATCH_ROWS", 5)
 
 
 def long_history(store: Store) -> None:
@@ -169,7 +173,7 @@ def test_a_rebuild_ends_in_the_same_rows(store: Store) -> None:
 def test_a_stream_with_more_rows_than_are_held(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows leave memory long before the stream ends, and are loaded back when an event touches them again."""
     loaded, most = set(), [0]
-    fold_page = rebuild._Refold._fold_page
+    fold_page = part.Part.fold_page
 
     def counting(projection: Projection, *place: Any) -> Any:
         load = loader(projection, *place)
@@ -180,13 +184,13 @@ def test_a_stream_with_more_rows_than_are_held(store: Store, monkeypatch: pytest
 
         return counted
 
-    def measuring(self: Any) -> int:
-        folded = fold_page(self)
-        most[0] = max(most[0], *(len(held) for _, held in self._live()))
+    def measuring(self: Any, upto: int | None = None) -> bool:
+        folded = fold_page(self, upto)
+        most[0] = max(most[0], *(len(held) for _, held in self.live()))
         return folded
 
-    monkeypatch.setattr(rebuild, "loader", counting)
-    monkeypatch.setattr(rebuild._Refold, "_fold_page", measuring)
+    monkeypatch.setattr(part, "loader", counting)
+    monkeypatch.setattr(part.Part, "fold_page", measuring)
     long_history(store)
     before = own_rows(store), run(store, "SELECT release_candidate_version, number FROM open ORDER BY number")
 
@@ -473,7 +477,7 @@ def test_memory_is_bounded_by_bytes_too(store: Store, monkeypatch: pytest.Monkey
         append(store, requested(number, reason=f"{number}" * (10_000 // len(f"{number}"))))
     before = statuses(store)
     for name in ("PAGE_BYTES", "HELD_BYTES"):
-        monkeypatch.setattr(rebuild, name, 100_000 if name != bound else 10**9)
+        monkeypatch.setattr(part, name, 100_000 if name != bound else 10**9)
     monkeypatch.setattr(staging, "_FILTER_BITS", 1 << 16)  # of a size of its own, whatever the history is
 
     tracemalloc.start()
@@ -495,8 +499,8 @@ def ledger(upgraded_url: str) -> Iterator[Ledger]:
 def test_commands_and_questions_go_on(ledger: Ledger, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stream after stream is rebuilt, over and over, while somebody deploys and somebody reads: none of them is
     refused, each page is complete, and in the end the live rows are what the history says."""
-    monkeypatch.setattr(rebuild, "PAGE_EVENTS", 20)
-    monkeypatch.setattr(rebuild, "HELD_ROWS", 16)
+    monkeypatch.setattr(part, "PAGE_EVENTS", 20)
+    monkeypatch.setattr(part, "HELD_ROWS", 16)
     commands(ledger, range(1, 30))
     failed: list[BaseException] = []
     over, pages = threading.Event(), []

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import history
-from release_ledger.projection import mend, verify
+from release_ledger.projection import crew, mend, verify
 from release_ledger.projection.alone import RebuildRunning, alone, beside, is_running
 from release_ledger.projection.crew import rebuild_streams, streams_of
 from release_ledger.store import Store, open_store
@@ -27,10 +27,10 @@ ENDS_WITHIN_S = 20
 # Begins a rebuild, says so at each page, and goes on when it is told to.
 IN_PIECES = """
 import sys
-from release_ledger.projection import rebuild, staging
+from release_ledger.projection import part, rebuild
 from release_ledger.projection.alone import alone
 from release_ledger.store import open_store
-rebuild.PAGE_EVENTS, rebuild.HELD_ROWS = 7, 8
+part.PAGE_EVENTS, part.HELD_ROWS = 7, 8
 
 def advanced(events):
     print(events, flush=True)
@@ -43,8 +43,11 @@ with alone(open_store(sys.argv[1]).database, wait=False) as seat:
 IN_PROCESSES = """
 import multiprocessing, sys
 from release_ledger.projection.alone import alone
+from release_ledger.projection import crew
 from release_ledger.projection.crew import rebuild_streams, streams_of
 from release_ledger.store import open_store
+
+crew.MANY_EVENTS = 0
 
 def advanced(events):
     print(*(process.pid for process in multiprocessing.active_children()), flush=True)
@@ -53,7 +56,7 @@ def advanced(events):
 if __name__ == "__main__":
     store = open_store(sys.argv[1])
     with alone(store.database, wait=False) as seat:
-        list(rebuild_streams(seat, list(streams_of(store, ())), 2, advanced))
+        list(rebuild_streams(seat, streams_of(store, ()), 2, advanced))
 """
 
 
@@ -167,13 +170,18 @@ def history_url(upgraded_url: str) -> str:
     return upgraded_url
 
 
+@pytest.fixture(autouse=True)
+def _processes_for_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "MANY_EVENTS", 0)
+
+
 def test_two_processes_rebuild_everything(history_url: str) -> None:
     """Each stream once, and progress is told of every event."""
     with closing(open_store(history_url)) as store:
         folded: list[int] = []
         before = streams_of(store, ())
         with alone(store.database, wait=False) as seat:
-            came = list(rebuild_streams(seat, list(before), 2, folded.append))
+            came = list(rebuild_streams(seat, before, 2, folded.append))
 
         assert sorted(one.stream for one in came) == sorted(before)
         assert {one.stream: one.events for one in came} == before
@@ -200,7 +208,7 @@ def test_orphans_of_a_killed_rebuild_end_by_themselves(history_url: str, tmp_pat
 
         wait_for(lambda: not is_running(store))
         assert [found for _, found in verify(store) if found] == []
-        streams = list(streams_of(store, ()))
+        streams = streams_of(store, ())
         assert all(mend(store, stream) for stream in streams)
         assert all(generations(store, stream) == {head_of(store, stream).generation} for stream in streams)
         assert [found for _, found in verify(store) if found] == []

@@ -88,7 +88,7 @@ def test_a_stream_that_somebody_locks_is_left_and_the_others_are_not(store: Stor
     before = head_of(store, PRODUCTION)
 
     with locked(upgraded_url), impatient_seat(store) as seat:
-        came = list(rebuild_streams(seat, [PRODUCTION, STAGING], 1, lambda events: None))
+        came = list(rebuild_streams(seat, dict.fromkeys([PRODUCTION, STAGING], 0), 1, lambda events: None))
 
     left = {each.stream: each.left for each in came}
     assert left[PRODUCTION].startswith("somebody else had it locked: ")
@@ -167,7 +167,7 @@ def test_whatever_a_fold_raises_sets_it_aside_and_nothing_else(
     monkeypatch.setitem(cast(MutableMapping[str, Projection], installed()), "deployments", Broken())
 
     with alone(store.database, wait=False) as seat:
-        came = list(rebuild_streams(seat, [PRODUCTION, STAGING], 1, lambda events: None))
+        came = list(rebuild_streams(seat, dict.fromkeys([PRODUCTION, STAGING], 0), 1, lambda events: None))
 
     assert [each.stream for each in came] == [PRODUCTION, STAGING]
     assert [(each.projection, each.error) for each in came[0].faults] == [

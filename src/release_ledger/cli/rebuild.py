@@ -131,7 +131,7 @@ def fold_again(seat: Seat, streams: dict[str, int], jobs: int) -> Summary:
     summary, began = Summary(), time.perf_counter()
     try:
         with progress("Rebuilding", sum(streams.values()), "events") as advanced:
-            for rebuilt in rebuild_streams(seat, list(streams), jobs, advanced):
+            for rebuilt in rebuild_streams(seat, streams, jobs, advanced):
                 summary.add(rebuilt)
     except KeyboardInterrupt:
         done = f"{summary.streams} of {counted(len(streams), 'stream')}"

@@ -1,4 +1,4 @@
-"""Rebuilding many streams, one after the other or in several processes; the largest first, so that all end together.
+"""Rebuilding many streams, one after the other or in several processes; the longest first, so that all end together.
 
 A process that has lost its parent ends by itself, and holds the lock until then: no other rebuild begins before.
 """
@@ -9,11 +9,12 @@ import multiprocessing
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from itertools import count
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from sqlalchemy import select
 
@@ -22,10 +23,14 @@ from ..store import Source, Statement
 from ..store.database import Database
 from ..store.schema import STREAMS
 from .alone import Seat, beside
+from .garbage import rare_collections
 from .installed import relevant
+from .part import CompanionLost, Done, Piece, fold_piece
 from .rebuild import Rebuilt, rebuild_stream
 
 ENDS_WITHIN_S: Final = 20.0
+LOOKED_FOR_PAGES: Final = 50  # then a process looks whether somebody still waits for it
+MANY_EVENTS: Final = 20_000  # worth a process
 Advanced = Callable[[int], object]
 Work = Callable[[Any, Advanced], Any]
 Doing = Callable[[Database], AbstractContextManager[Work]]
@@ -51,17 +56,63 @@ def streams_of(source: Source, names: Iterable[str]) -> dict[str, int]:
     return {stream: found[stream] for stream, folds in folded.items() if folds & (wanted or folds)}
 
 
-def rebuild_streams(seat: Seat, streams: Sequence[str], jobs: int, advanced: Advanced) -> Iterator[Rebuilt]:
-    """Rebuild these streams, in so many processes; each as soon as it is done. `advanced` is told of events folded.
+def rebuild_streams(seat: Seat, streams: Mapping[str, int], jobs: int, advanced: Advanced) -> Iterator[Rebuilt]:
+    """Rebuild these streams of so many events, the longest first, in so many processes; each as soon as it is done.
 
-    Raises `LedgerUnavailable` where the database, or a process, is lost: what is done by then is done.
+    One that is longer than all others together is folded in two processes, by projections. `advanced` is told of events
+    folded. Raises `LedgerUnavailable` where the database or a process is lost; what is done then is done.
     """
-    if jobs == 1:
-        for stream in streams:
+    rest = dict(streams)
+    if jobs > 1:
+        seat.share()
+        for stream, events in streams.items():
+            if events < MANY_EVENTS or events * jobs <= sum(rest.values()):
+                break
+            yield rebuild_stream(seat, stream, advanced, Beside(seat.database))
+            del rest[stream]
+    if jobs > 1 and sum(rest.values()) >= MANY_EVENTS:
+        yield from shared_out(seat.database, list(rest), jobs, rebuilding, advanced)
+    else:
+        for stream in rest:
             yield rebuild_stream(seat, stream, advanced)
-        return
-    seat.share()
-    yield from shared_out(seat.database, streams, jobs, rebuilding, advanced)
+
+
+class Beside:
+    """A process that folds another part of a stream."""
+
+    def __init__(self, database: Database) -> None:
+        self._url, self._process = _url(database), ExitStack()
+        self._member: Connection | None = None
+
+    def begin(self, piece: Piece) -> None:
+        """Have the piece folded, by a new process."""
+        [self._member] = self._process.enter_context(_crew(self._url, 1, folding_pieces))
+        self._member.send(piece)
+
+    def done(self) -> Done:
+        """Raises `CompanionLost`."""
+        try:
+            while True:
+                said = _heard(self._member) if self._member is not None else None
+                if not isinstance(said, int):
+                    return cast(Done, said)
+        except LedgerUnavailable as error:
+            raise CompanionLost from error
+
+    def end(self) -> None:
+        self._process.close()
+
+
+@contextmanager
+def folding_pieces(database: Database) -> Iterator[Work]:
+    """What a process does that folds a part of a stream; it tells only that it is there."""
+    pages = count()
+
+    def work(piece: Piece, advanced: Advanced) -> Done:
+        return fold_piece(seat, piece, lambda _: next(pages) % LOOKED_FOR_PAGES == 0 and advanced(0))
+
+    with beside(database) as seat, rare_collections():
+        yield work
 
 
 @contextmanager
@@ -76,8 +127,7 @@ def shared_out(database: Database, pieces: Sequence[Any], jobs: int, doing: Doin
 
     `doing` is a function of a module: each process enters what it returns, and works with that.
     """
-    url = database.url.render_as_string(hide_password=False)
-    with _crew(url, min(jobs, len(pieces)), doing) as crew:
+    with _crew(_url(database), min(jobs, len(pieces)), doing) as crew:
         waiting, busy = deque(pieces), list(crew)
         for member in crew:
             member.send(waiting.popleft())
@@ -103,6 +153,10 @@ def _heard(member: Connection) -> Any:
     if isinstance(said, Failed):
         raise LedgerUnavailable(database=said.reason)
     return said
+
+
+def _url(database: Database) -> str:
+    return database.url.render_as_string(hide_password=False)
 
 
 @contextmanager

@@ -85,6 +85,18 @@ class Projection:
         if name is not None:
             getattr(self, name)(event, rows)
 
+    def fold_all(self, events: Iterable[Event], rows: Rows) -> None:
+        """Apply events to the rows, as `fold` does one by one."""
+        if type(self).fold is not Projection.fold or "fold" in vars(self):
+            for event in events:
+                self.fold(event, rows)
+            return
+        functions = {kind: getattr(self, name) for kind, name in self.events.items()}
+        for event in events:
+            function = functions.get(type(event))
+            if function is not None:
+                function(event, rows)
+
     def load(self, row: RowValues) -> Any:
         """A row as the fold holds it, from the columns of the table."""
         return dict(row)

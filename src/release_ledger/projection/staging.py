@@ -1,29 +1,23 @@
-"""The rows of a generation in the making: bounded in memory, written beside the live ones, which nobody notices.
-
-PostgreSQL: COPY. SQLite, which has one writer: short transactions, with pauses in which others write.
-"""
+"""The rows of a generation in the making: bounded in memory, written beside the live ones, which nobody notices."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import islice
-from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sqlalchemy import Table, text
 
-from ..store import Statement
-from ..store.schema import own_columns
-from ..store.seal import SEAL, seal
+from ..store import Params, Row, Statement
 from .alone import Seat
+from .loading import TURN_S, Batch, load, put, quoted, shape
 from .projection import Key, Projection, Rows
 
 Changes = Sequence[tuple[Key, Any]]
-TURN_S: Final = 0.02  # after so long the next piece waits for another transaction
-PIECE_ROWS: Final = {"postgresql": 5_000, "sqlite": 100}
+BATCH_ROWS: Final = 5_000
 REMOVED_ROWS: Final = {"postgresql": 20_000, "sqlite": 200}
 _FILTER_BITS: Final = 1 << 24
 
@@ -42,6 +36,19 @@ class Written:
         return all(self._bits[bit >> 3] & 1 << (bit & 7) for bit in _bits_of(key))
 
 
+class AllWritten(Written):
+    """Whatever another process has written: any key may be among them."""
+
+    def __init__(self) -> None:
+        pass
+
+    def add(self, key: Key) -> None:
+        pass
+
+    def __contains__(self, key: Key) -> bool:
+        return True
+
+
 def _bits_of(key: Key) -> tuple[int, int]:
     hashed = hash(key)
     return hashed % _FILTER_BITS, (hashed >> 24) % _FILTER_BITS
@@ -53,10 +60,10 @@ class Held(Rows):
     What was written and forgotten is loaded back when it is touched again; what never was is not looked for.
     """
 
-    def __init__(self, load: Callable[[Key], Any]) -> None:
+    def __init__(self, load: Callable[[Key], Any], written: Written) -> None:
         super().__init__({}, self._written_row)
         self._load_row = load
-        self.written = Written()
+        self.written = written
         self.size = 0  # of the events folded into what is held: more than the rows of most projections take
 
     def _written_row(self, key: Key) -> Any:
@@ -94,91 +101,53 @@ class Held(Rows):
 
 
 class Stage:
-    """Where the rows of one stream and generation are put."""
+    """Where the rows of one stream and generation are put; `rows` counts them by projection."""
 
     def __init__(self, seat: Seat, stream: str, generation: int) -> None:
-        self._seat, self._stream, self._place = seat, stream, (stream, generation)
-        self._kind = seat.dialect.name
+        self._seat, self._stream, self._generation = seat, stream, generation
         self.rows: Counter[str] = Counter()
 
     def write(self, projection: Projection, written: Written, changes: Changes, *, durable: bool = False) -> None:
-        """Write these rows in transactions of `TURN_S`; the last is perhaps durable, and then all before it are, too.
+        """Write these rows; the last of them are perhaps durable, and then all before it are, too.
 
         Raises what the projection or the database has against them.
         """
-        at, size = 0, PIECE_ROWS[self._kind]
-        while at < len(changes):
-            is_last = at + size >= len(changes)
-            with self._seat.transaction(durable=durable and is_last) as cursor:
-                give_up_at = time.monotonic() + TURN_S
-                while at < len(changes) and time.monotonic() < give_up_at:
-                    self.put(cursor, projection, written, changes[at : at + size])
-                    at += size
-                    if durable and not is_last and at + size >= len(changes):
-                        break
+        for first in range(0, len(changes), BATCH_ROWS):
+            is_last = first + BATCH_ROWS >= len(changes)
+            batch = self._batch(projection, written, changes[first : first + BATCH_ROWS])
+            self.rows[projection.name] += load(self._seat, batch._replace(durable=durable and is_last))
 
     def put(self, cursor: Any, projection: Projection, written: Written, changes: Changes) -> None:
         """Write these rows in the transaction of the cursor."""
-        sql, place, dump = _sql(projection, self._kind), self._place, projection.dump
-        others, ordered, key_columns = sql.others, sql.ordered, len(projection.key)
-        stream, made, gone = self._stream, [], []
+        batch = self._batch(projection, written, changes)
+        self.rows[projection.name] += put(cursor, self._seat.dialect.name, batch)
+
+    def _batch(self, projection: Projection, written: Written, changes: Changes) -> Batch:
+        batch = Batch(projection.name, self._stream, self._generation, [], [])
+        dump, values, key_columns = projection.dump, shape(projection), len(projection.key)
         for key, row in changes:
             if len(key) != key_columns:
                 raise ValueError(f"{key!r} is no key of {projection.name}")
             if key in written:
-                gone.append((*place, *key))
+                batch.gone.append(key)
             if row is not None:
-                values = (*key, *others(dump(row)))
-                made.append((*place, *values, seal(stream, ordered(values) if ordered else values)))
+                batch.made.append((*key, *values(dump(row))))
                 written.add(key)
-        if gone:
-            cursor.executemany(sql.delete, gone)
-            self.rows[projection.name] -= cursor.rowcount
-        if made:
-            self._insert(cursor, sql, made)
-            self.rows[projection.name] += len(made)
-
-    def _insert(self, cursor: Any, sql: _Sql, rows: Sequence[Sequence[Any]]) -> None:
-        if self._kind == "postgresql":
-            with cursor.copy(sql.insert) as copy:
-                for row in rows:
-                    copy.write_row(row)
-        else:
-            cursor.executemany(sql.insert, rows)
+        return batch
 
 
-class _Sql(NamedTuple):
-    """How a row is put and removed: its values are stream and generation, the key, `others` of the columns, the seal.
+class ReadBack:
+    """Where rows that were written are loaded back from; remembers that it failed: the fold is not to blame then."""
 
-    `ordered` brings key and others into the order of the columns, where they are not in it.
-    """
+    def __init__(self, seat: Seat) -> None:
+        self._seat, self.failed = seat, False
 
-    insert: str
-    delete: str
-    others: Callable[[Mapping[str, Any]], Sequence[Any]]
-    ordered: Callable[[Sequence[Any]], Sequence[Any]] | None
-
-
-@cache
-def _sql(projection: Projection, kind: str) -> _Sql:
-    key, own = ("stream", "generation", *projection.key), own_columns(projection.table)
-    others = [name for name in own if name not in key]
-    put = (*projection.key, *others)
-    table, columns = _quoted(projection.table.name), ", ".join(map(_quoted, (*key, *others, SEAL)))
-    is_it = " AND ".join(f"{_quoted(name)} = {_bind(at, kind)}" for at, name in enumerate(key, 1))
-    values = ", ".join(_bind(at, kind) for at in range(1, len(key) + len(others) + 2))
-    return _Sql(
-        f"COPY {table} ({columns}) FROM STDIN"
-        if kind == "postgresql"
-        else f"INSERT INTO {table} ({columns}) VALUES ({values})",  # noqa: S608 - our own names
-        f"DELETE FROM {table} WHERE {is_it}",  # noqa: S608 - our own names
-        itemgetter(*others) if len(others) > 1 else lambda row: [row[name] for name in others],
-        itemgetter(*map(put.index, own)) if put != own else None,
-    )
-
-
-def _bind(at: int, kind: str) -> str:
-    return f"${at}" if kind == "postgresql" else "?"
+    def read(self, statement: Statement, params: Params) -> list[Row]:
+        try:
+            return self._seat.read(statement, params)
+        except Exception:
+            self.failed = True
+            raise
 
 
 def remove(seat: Seat, table: Table, stream: str, keep: int | None) -> None:
@@ -196,13 +165,8 @@ def remove(seat: Seat, table: Table, stream: str, keep: int | None) -> None:
 
 @cache
 def _remove(table: Table, which: str, kind: str) -> Statement:
-    name, compares = _quoted(table.name), {"below": "<", "above": ">"}[which]
+    name, compares = quoted(table.name), {"below": "<", "above": ">"}[which]
     rows = f"FROM {name} WHERE stream = :of_stream AND generation {compares} :bound LIMIT :at_once"
     if kind == "postgresql":
         return Statement(text(f"DELETE FROM {name} WHERE ctid = ANY (ARRAY(SELECT ctid {rows}))"))  # noqa: S608
     return Statement(text(f"DELETE FROM {name} WHERE rowid IN (SELECT rowid {rows})"))  # noqa: S608 - our own names
-
-
-def _quoted(name: str) -> str:
-    """A name as it is, whatever it means to either database."""
-    return '"{}"'.format(name.replace('"', '""'))

@@ -42,7 +42,7 @@ def upgrade(url: str) -> int:
     try:
         upgrade_tables(store)
         rebuilt = fold_incomplete(
-            store, lambda seat, streams: list(rebuild_streams(seat, list(streams), 1, lambda events: None))
+            store, lambda seat, streams: list(rebuild_streams(seat, streams, 1, lambda events: None))
         )
         return sum(not each.faults and not each.left for each in rebuilt or ())
     finally:
