@@ -23,7 +23,6 @@ from ..store import Source, Statement
 from ..store.database import Database
 from ..store.schema import STREAMS
 from .alone import Seat, beside
-from .garbage import rare_collections
 from .installed import relevant
 from .part import CompanionLost, Done, Piece, fold_piece
 from .rebuild import Rebuilt, rebuild_stream
@@ -111,7 +110,7 @@ def folding_pieces(database: Database) -> Iterator[Work]:
     def work(piece: Piece, advanced: Advanced) -> Done:
         return fold_piece(seat, piece, lambda _: next(pages) % LOOKED_FOR_PAGES == 0 and advanced(0))
 
-    with beside(database) as seat, rare_collections():
+    with beside(database) as seat:
         yield work
 
 

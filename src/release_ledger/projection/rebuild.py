@@ -22,7 +22,6 @@ from ..store.schema import PROJECTION_FAULTS, STREAMS
 from ..store.store import head_of
 from ..store.transaction import savepoint, upsert
 from .alone import Seat
-from .garbage import rare_collections
 from .installed import relevant, tag
 from .part import Companion, CompanionLost, Moved, Part, Piece, halved
 from .staging import remove
@@ -73,8 +72,7 @@ def rebuild_stream(
     in_the_way = "it was changed again and again meanwhile"
     for _ in range(TRIES):
         try:
-            refolding = closing(_Refold(seat, stream, advanced, companion))
-            with rare_collections(), refolding as refold:
+            with closing(_Refold(seat, stream, advanced, companion)) as refold:
                 return refold.run()
         except Moved:
             continue
