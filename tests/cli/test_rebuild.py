@@ -66,7 +66,7 @@ def test_damage_of_every_kind_is_mended(run: Callable[..., Result], ledger: Ledg
 
     assert (ran.exit_code, ran.stderr) == (0, "")
     assert re.fullmatch(
-        r"Rebuilt 3 streams: 18 events, \d+ rows in \d+\.\d s \(\d+ events/s\). Writers waited at most \d+ ms.\n",
+        r"Rebuilt 3 streams: 18 events, \d+ rows in \d+\.\d s \([\d,]+ events/s\). Writers waited at most \d+ ms.\n",
         ran.stdout,
     )
     ledger.store.database.forget_connections()

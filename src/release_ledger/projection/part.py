@@ -124,9 +124,11 @@ class Part:
 
     def write(self) -> None:
         """Write what is not written yet. Durable: the last commit, for which writers wait, has little to flush then."""
-        for projection, held in self.live():
+        waiting = [(projection, held, held.unwritten()) for projection, held in self.live()]
+        last = next((projection for projection, _, changes in reversed(waiting) if changes), None)
+        for projection, held, changes in waiting:
             with self.blaming(projection):
-                self.stage.write(projection, held.written, held.unwritten(), durable=True)
+                self.stage.write(projection, held.written, changes, durable=projection is last)
 
     def adopt(self, projections: Iterable[Projection], done: Done) -> None:
         """Go on with what another process has folded to the same version."""

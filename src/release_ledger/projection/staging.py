@@ -61,13 +61,10 @@ class Held(Rows):
     """
 
     def __init__(self, load: Callable[[Key], Any], written: Written) -> None:
-        super().__init__({}, self._written_row)
-        self._load_row = load
+        # Not a method of this: in a circle with itself, what is held would stay until garbage is collected.
+        super().__init__({}, lambda key: load(key) if key in written else None)
         self.written = written
         self.size = 0  # of the events folded into what is held: more than the rows of most projections take
-
-    def _written_row(self, key: Key) -> Any:
-        return self._load_row(key) if key in self.written else None
 
     def __setitem__(self, key: Any, row: Any) -> None:
         key = key if isinstance(key, tuple) else (key,)
@@ -155,7 +152,8 @@ def remove(seat: Seat, table: Table, stream: str, keep: int | None) -> None:
     bounds = {"below": keep, "above": keep} if keep is not None else {"above": -1}
     for which, bound in bounds.items():
         place = {"of_stream": stream, "bound": bound, "at_once": REMOVED_ROWS[seat.dialect.name]}
-        statement, more = _remove(table, which, seat.dialect.name), True
+        statement = _remove(table, which, seat.dialect.name)
+        more = bool(seat.read(_found(table, which), place))
         while more:
             with seat.transaction(durable=False):
                 give_up_at = time.monotonic() + TURN_S
@@ -164,9 +162,19 @@ def remove(seat: Seat, table: Table, stream: str, keep: int | None) -> None:
 
 
 @cache
+def _found(table: Table, which: str) -> Statement:
+    """Whether there is anything to remove: mostly there is not, and nobody need be kept from writing to see it."""
+    return Statement(text(f"SELECT 1 AS found {_rows(table, which)} LIMIT 1"))  # noqa: S608 - our own names
+
+
+def _rows(table: Table, which: str) -> str:
+    compares = {"below": "<", "above": ">"}[which]
+    return f"FROM {quoted(table.name)} WHERE stream = :of_stream AND generation {compares} :bound"
+
+
+@cache
 def _remove(table: Table, which: str, kind: str) -> Statement:
-    name, compares = quoted(table.name), {"below": "<", "above": ">"}[which]
-    rows = f"FROM {name} WHERE stream = :of_stream AND generation {compares} :bound LIMIT :at_once"
+    name, rows = quoted(table.name), f"{_rows(table, which)} LIMIT :at_once"
     if kind == "postgresql":
         return Statement(text(f"DELETE FROM {name} WHERE ctid = ANY (ARRAY(SELECT ctid {rows}))"))  # noqa: S608
     return Statement(text(f"DELETE FROM {name} WHERE rowid IN (SELECT rowid {rows})"))  # noqa: S608 - our own names
