@@ -25,7 +25,7 @@ from ..store.statement import Cursor
 _KEY: Final = 0x72656C6D  # of the advisory lock; the next one to that of `upgrade`
 ASK_AGAIN_S: Final = 0.05
 PAUSE_S: Final = 0.003  # whoever waits to write into a SQLite file asks at least every millisecond
-PAUSE_AFTER_S: Final = 0.01  # of having kept others from writing into it, in one transaction or in several
+PAUSE_AFTER_S: Final = 0.02  # of having kept others from writing into it, in one transaction or in several
 LOOKED_AT_S: Final = 0.2  # somebody may just be looking whether it is held
 LONG_S: Final = 3.0  # others may be upgrading at this very moment, one after the other
 _TRY: Final = {False: "SELECT pg_try_advisory_lock({})", True: "SELECT pg_try_advisory_lock_shared({})"}
@@ -54,7 +54,7 @@ class Seat:
         if not database.is_postgresql:
             self.cursor.execute("PRAGMA cache_size = -32000")
             # Less than others have, so that none of them has to write into the file what is ours.
-            self.cursor.execute("PRAGMA wal_autocheckpoint = 500")
+            self.cursor.execute("PRAGMA wal_autocheckpoint = 900")
 
     def read(self, statement: Statement, params: Params) -> list[Row]:
         """The rows of one statement. Raises the driver's errors."""
@@ -97,7 +97,7 @@ class Seat:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """SQLite: one process of a rebuild writes at a time, and now and then none for a moment, in which others may."""
+        """SQLite: one process of a rebuild writes at a time; now and then none does, so that others may."""
         self._file = self._file if self._file >= 0 else _lock_file(self.cursor)
         fcntl.lockf(self._file, fcntl.LOCK_EX)  # of its own kind: the rebuild's lock is a `flock`
         began = time.perf_counter()

@@ -6,7 +6,7 @@ PostgreSQL: COPY. SQLite, which has one writer: short transactions, with pauses 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import cache
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
@@ -22,9 +22,9 @@ PIECE_ROWS: Final = {"postgresql": 5_000, "sqlite": 100}
 
 
 class Batch(NamedTuple):
-    """Rows of one projection, stream and generation: the keys of those to remove, then values of those to insert.
+    """Rows of one projection, stream and generation: the keys of those to remove, then the rows to insert.
 
-    The values are in the order of `shape`. `durable`: on the disk when it is done, and all batches before it, too.
+    `durable`: on the disk when it is done, and all batches before it, too.
     """
 
     projection: str
@@ -57,35 +57,39 @@ def load(seat: Seat, batch: Batch) -> int:
 def put(cursor: Any, kind: str, batch: Batch) -> int:
     """Put a batch in the transaction of the cursor; how many rows there are more."""
     sql, more = _sql(installed()[batch.projection], kind), 0
-    stream, place, ordered = batch.stream, (batch.stream, batch.generation), sql.ordered
     if batch.gone:
-        cursor.executemany(sql.delete, [(*place, *key) for key in batch.gone])
+        cursor.executemany(sql.delete, [(batch.stream, batch.generation, *key) for key in batch.gone])
         more -= cursor.rowcount
-    rows = [
-        (*place, *values, seal(stream, ordered(values) if ordered is not None else values)) for values in batch.made
-    ]
-    if rows and kind == "postgresql":
+    if batch.made and kind == "postgresql":
         with cursor.copy(sql.insert) as copy:
-            for row in rows:
+            for row in batch.made:
                 copy.write_row(row)
-    elif rows:
-        cursor.executemany(sql.insert, rows)
-    return more + len(rows)
+    elif batch.made:
+        cursor.executemany(sql.insert, batch.made)
+    return more + len(batch.made)
 
 
 @cache
-def shape(projection: Projection) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
-    """What makes of a row's columns the values that follow its key's in a batch."""
-    others = [name for name in own_columns(projection.table) if name not in projection.key]
-    return itemgetter(*others) if len(others) > 1 else lambda row: [row[name] for name in others]
+def shape(projection: Projection) -> Callable[[str, int, Key, Any], tuple[Any, ...]]:
+    """What makes of a stream, a generation, a key and a row as the fold holds it a row to insert, with its seal."""
+    own, dump = own_columns(projection.table), projection.dump
+    others = [name for name in own if name not in projection.key]
+    pick = itemgetter(*others) if len(others) > 1 else lambda row: [row[name] for name in others]
+    values = (*projection.key, *others)
+    ordered = itemgetter(*map(values.index, own)) if values != tuple(own) else None
+
+    def made(stream: str, generation: int, key: Key, row: Any) -> tuple[Any, ...]:
+        values = (*key, *pick(dump(row)))
+        return stream, generation, *values, seal(stream, values if ordered is None else ordered(values))
+
+    return made
 
 
 class _Sql(NamedTuple):
-    """How a row is put and removed. `ordered` brings values into the order of the columns, if they are not in it."""
+    """How a row is put and removed."""
 
     insert: str
     delete: str
-    ordered: Callable[[Sequence[Any]], Sequence[Any]] | None
 
 
 @cache
@@ -100,7 +104,6 @@ def _sql(projection: Projection, kind: str) -> _Sql:
         if kind == "postgresql"
         else f"INSERT INTO {table} ({columns}) VALUES ({binds})",  # noqa: S608 - our own names
         f"DELETE FROM {table} WHERE {is_it}",  # noqa: S608 - our own names
-        itemgetter(*map(values.index, own)) if values != tuple(own) else None,
     )
 
 

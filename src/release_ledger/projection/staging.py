@@ -121,14 +121,14 @@ class Stage:
 
     def _batch(self, projection: Projection, written: Written, changes: Changes) -> Batch:
         batch = Batch(projection.name, self._stream, self._generation, [], [])
-        dump, values, key_columns = projection.dump, shape(projection), len(projection.key)
+        made, key_columns = shape(projection), len(projection.key)
         for key, row in changes:
             if len(key) != key_columns:
                 raise ValueError(f"{key!r} is no key of {projection.name}")
             if key in written:
                 batch.gone.append(key)
             if row is not None:
-                batch.made.append((*key, *values(dump(row))))
+                batch.made.append(made(self._stream, self._generation, key, row))
                 written.add(key)
         return batch
 
@@ -164,7 +164,7 @@ def remove(seat: Seat, table: Table, stream: str, keep: int | None) -> None:
 @cache
 def _found(table: Table, which: str) -> Statement:
     """Whether there is anything to remove: mostly there is not, and nobody need be kept from writing to see it."""
-    return Statement(text(f"SELECT 1 AS found {_rows(table, which)} LIMIT 1"))  # noqa: S608 - our own names
+    return Statement(text(f"SELECT 1 AS found {_rows(table, which)} LIMIT 1"))
 
 
 def _rows(table: Table, which: str) -> str:
