@@ -96,49 +96,50 @@ class Deployments(Projection):
 
     @on(DeploymentRequested)
     def requested(self, event: DeploymentRequested, rows: Rows) -> None:
-        rows[event.number] = Deployment(
-            number=event.number,
-            id=event.deployment_id,
-            release_candidate_version=event.release_candidate_version,
-            release_version=event.release_version,
-            commit=event.commit,
-            candidate_cut_at=event.candidate_cut_at,
-            kind=event.kind,
-            status="pending",
-            finished=0,
-            ended_by=None,
-            from_release_candidate_version=event.from_release_candidate_version,
-            deploy_start_at=None,
-            deploy_end_at=None,
-            reported_at=None,
-            reported_status=None,
-            last_report=None,
-            error_message=None,
-            error_key=None,
-            external_url=None,
-            external_url_key=None,
-            reason=event.reason,
-            leaves=canonical(event.leaves).decode() if event.leaves is not None else None,
-            recorded_by=event.recorded_by,
-            person_id=event.person_id,
-            requested_at=event.recorded_at,
-            run_id=None,
-            heard_at=None,
-            event_count=1,
-            event_versions=str(event.originator_version),
-            status_version=event.originator_version,
-            corrected=0,
-        )
+        made: Deployment = {
+            "number": event.number,
+            "id": event.deployment_id,
+            "release_candidate_version": event.release_candidate_version,
+            "release_version": event.release_version,
+            "commit": event.commit,
+            "candidate_cut_at": event.candidate_cut_at,
+            "kind": event.kind,
+            "status": "pending",
+            "finished": 0,
+            "ended_by": None,
+            "from_release_candidate_version": event.from_release_candidate_version,
+            "deploy_start_at": None,
+            "deploy_end_at": None,
+            "reported_at": None,
+            "reported_status": None,
+            "last_report": None,
+            "error_message": None,
+            "error_key": None,
+            "external_url": None,
+            "external_url_key": None,
+            "reason": event.reason,
+            "leaves": canonical(event.leaves).decode() if event.leaves is not None else None,
+            "recorded_by": event.recorded_by,
+            "person_id": event.person_id,
+            "requested_at": event.recorded_at,
+            "run_id": None,
+            "heard_at": None,
+            "event_count": 1,
+            "event_versions": str(event.originator_version),
+            "status_version": event.originator_version,
+            "corrected": 0,
+        }
+        rows[event.number] = made
 
     @on(DeploymentReported)
     def reported(self, event: DeploymentReported, rows: Rows) -> None:
-        report = Report(
-            status=event.status,
-            at=event.happened_at,
-            timed=event.occurred_at is not None,
-            error_message=event.error_message,
-            external_url=event.external_url,
-        )
+        report: Report = {
+            "status": event.status,
+            "at": event.happened_at,
+            "timed": event.occurred_at is not None,
+            "error_message": event.error_message,
+            "external_url": event.external_url,
+        }
         before: Deployment = rows[event.number]
         after = with_report(before, report)
         after["heard_at"] = event.recorded_at

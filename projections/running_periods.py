@@ -108,21 +108,21 @@ def _take_back(rows: Rows, running: Period, event: DeploymentReported) -> None:
 
 def _begun(event: DeploymentReported, begins: str) -> Period:
     """A first period of the deployment of the event."""
-    return Period(
-        slot=NEWEST,
-        number=1,
-        deployment_number=event.number,
-        deployment_id=event.deployment_id,
-        release_candidate_version=event.release_candidate_version,
-        commit=event.commit,
-        reported_from=begins,
-        reported_to=None,
-        recorded_from=event.recorded_at,
-        recorded_to=None,
-        taken_back=0,
-        from_version=event.originator_version,
-        to_version=None,
-    )
+    return {
+        "slot": NEWEST,
+        "number": 1,
+        "deployment_number": event.number,
+        "deployment_id": event.deployment_id,
+        "release_candidate_version": event.release_candidate_version,
+        "commit": event.commit,
+        "reported_from": begins,
+        "reported_to": None,
+        "recorded_from": event.recorded_at,
+        "recorded_to": None,
+        "taken_back": 0,
+        "from_version": event.originator_version,
+        "to_version": None,
+    }
 
 
 def _follow(rows: Rows, newest: Period | None, next_one: Period) -> None:

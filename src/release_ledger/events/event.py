@@ -55,5 +55,5 @@ def stamp(events: Iterable[E], stream: str, version: int, **common: Any) -> list
 def changed(known: T, **fields: Any) -> T:
     """As `dataclasses.replace`, which sets each of two dozen fields of a frozen class anew; for one without slots."""
     made = object.__new__(type(known))
-    vars(made).update(vars(known), **fields)
+    object.__setattr__(made, "__dict__", vars(known) | fields)
     return made

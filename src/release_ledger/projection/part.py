@@ -73,7 +73,7 @@ class Part:
         self.stage, self._reading = Stage(seat, head.stream, generation), ReadBack(seat)
         self._staged = replace(head, version=max(1, head.version), generation=generation)
         chosen = set(names)
-        self._folds = {p.name: self._held(p, Written()) for p in relevant(head.stream) if p.name in chosen}
+        self._folds = {p.name: self._held(p, Written(head.version)) for p in relevant(head.stream) if p.name in chosen}
         self.faults: dict[str, Fault] = {}
         self.at = 0
 

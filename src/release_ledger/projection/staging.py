@@ -19,21 +19,28 @@ from .projection import Key, Projection, Rows
 Changes = Sequence[tuple[Key, Any]]
 BATCH_ROWS: Final = 5_000
 REMOVED_ROWS: Final = {"postgresql": 20_000, "sqlite": 200}
-_FILTER_BITS: Final = 1 << 24
+MOST_BITS: Final = 24
 
 
 class Written:
-    """The keys that were written, in 2 MB however many there are. A few others are taken for them, too."""
+    """The keys that were written, of a stream of so many events; in 2 MB at most. A few others are taken for them."""
 
-    def __init__(self) -> None:
-        self._bits = bytearray(_FILTER_BITS >> 3)
+    def __init__(self, events: int) -> None:
+        self._last = (1 << min(MOST_BITS, (16 * events).bit_length() + 3)) - 1
+        self._bits = bytearray((self._last >> 3) + 1)
 
     def add(self, key: Key) -> None:
-        for bit in _bits_of(key):
-            self._bits[bit >> 3] |= 1 << (bit & 7)
+        first, second = self._two_of(key)
+        self._bits[first >> 3] |= 1 << (first & 7)
+        self._bits[second >> 3] |= 1 << (second & 7)
 
     def __contains__(self, key: Key) -> bool:
-        return all(self._bits[bit >> 3] & 1 << (bit & 7) for bit in _bits_of(key))
+        first, second = self._two_of(key)
+        return bool(self._bits[first >> 3] >> (first & 7) & self._bits[second >> 3] >> (second & 7) & 1)
+
+    def _two_of(self, key: Key) -> tuple[int, int]:
+        hashed = hash(key)
+        return hashed & self._last, hashed >> MOST_BITS & self._last
 
 
 class AllWritten(Written):
@@ -47,11 +54,6 @@ class AllWritten(Written):
 
     def __contains__(self, key: Key) -> bool:
         return True
-
-
-def _bits_of(key: Key) -> tuple[int, int]:
-    hashed = hash(key)
-    return hashed % _FILTER_BITS, (hashed >> 24) % _FILTER_BITS
 
 
 class Held(Rows):

@@ -89,12 +89,17 @@ def event_of(stream: str, version: int, topic: str, state: bytes) -> Event:
         fields = _DECODE(state)
     except msgspec.DecodeError:
         return _mapped(stream, version, topic, state)
-    if "class_version" in fields or hasattr(kind, "class_version"):
+    if "class_version" in fields or _is_versioned(kind):  # type: ignore[arg-type] # a class is hashable
         return _mapped(stream, version, topic, state)
     fields["originator_id"], fields["originator_version"] = stream, version
     event = object.__new__(kind)
     object.__setattr__(event, "__dict__", fields)
     return event
+
+
+@cache
+def _is_versioned(kind: type[Event]) -> bool:
+    return hasattr(kind, "class_version")
 
 
 def _mapped(stream: str, version: int, topic: str, state: bytes) -> Event:
