@@ -478,7 +478,6 @@ def test_memory_is_bounded_by_bytes_too(store: Store, monkeypatch: pytest.Monkey
     before = statuses(store)
     for name in ("PAGE_BYTES", "HELD_BYTES"):
         monkeypatch.setattr(part, name, 100_000 if name != bound else 10**9)
-    monkeypatch.setattr(staging, "_FILTER_BITS", 1 << 16)  # of a size of its own, whatever the history is
 
     tracemalloc.start()
     found = rebuilt(store)

@@ -19,14 +19,14 @@ from .projection import Key, Projection, Rows
 Changes = Sequence[tuple[Key, Any]]
 BATCH_ROWS: Final = 5_000
 REMOVED_ROWS: Final = {"postgresql": 20_000, "sqlite": 200}
-MOST_BITS: Final = 24
+_MOST_BITS: Final = 24
 
 
 class Written:
     """The keys that were written, of a stream of so many events; in 2 MB at most. A few others are taken for them."""
 
     def __init__(self, events: int) -> None:
-        self._last = (1 << min(MOST_BITS, (16 * events).bit_length() + 3)) - 1
+        self._last = (1 << min(_MOST_BITS, (16 * events).bit_length() + 3)) - 1
         self._bits = bytearray((self._last >> 3) + 1)
 
     def add(self, key: Key) -> None:
@@ -40,7 +40,7 @@ class Written:
 
     def _two_of(self, key: Key) -> tuple[int, int]:
         hashed = hash(key)
-        return hashed & self._last, hashed >> MOST_BITS & self._last
+        return hashed & self._last, hashed >> _MOST_BITS & self._last
 
 
 class AllWritten(Written):
