@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.in_memory import quick_folder
 from tests.support.once import made_once
 from tests.support.postgres import Databases
 from tests.support.server import LiveServer
@@ -17,6 +18,9 @@ from tests.support.shared_postgres import shared_databases
 
 # A distribution of its own, whose tests run where it is installed: tests/cli/test_sample_plugin.py.
 collect_ignore = ["sample_plugin"]
+
+# Files of tests are synced all the time, which is what a disk shared with others is slowest at.
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(quick_folder()))
 
 # A slow machine is no failure. In CI the examples are the same at every run: a red run can be repeated.
 settings.register_profile(

@@ -28,6 +28,8 @@ from typing import Any, Self, TextIO
 
 import psycopg
 
+from tests.support.in_memory import quick_folder
+
 NOBODY = 65534
 STARTING_S = 60.0
 DYING_S = 20.0
@@ -39,6 +41,7 @@ SETTINGS = {
     "full_page_writes": "off",
     "shared_buffers": "32MB",
     "max_connections": "200",
+    "max_wal_size": "64MB",
 }
 
 
@@ -78,9 +81,10 @@ class PostgresServer(Databases):
 
     def __init__(self, bin_dir: Path | None = None, *, settings: Mapping[str, str] = {}) -> None:
         bin_dir = bin_dir or default_bin_dir()
-        # Not tempfile's own choice of folder: a socket's path has at most 107 bytes.
-        super().__init__(Path(tempfile.mkdtemp(prefix="release-ledger-pg-", dir="/tmp")), _free_port())
         self._settings = {**SETTINGS, **settings}
+        # Not tempfile's own choice of folder: a socket's path has at most 107 bytes.
+        folder = quick_folder() if self._settings["fsync"] == "off" else "/tmp"
+        super().__init__(Path(tempfile.mkdtemp(prefix="release-ledger-pg-", dir=folder)), _free_port())
         self._in_use = hold(self.directory, new=True)
         guard = [sys.executable, "-I", str(Path(__file__).with_name("postgres_guard.py")), str(self.directory)]
         # Without our output: it would keep a pipe open that somebody reads to its end.
