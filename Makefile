@@ -31,7 +31,7 @@ $(STAMP): requirements.lock setup.cfg pyproject.toml
 
 .PHONY: test
 test: install ## Run all tests but the soak tests
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 .PHONY: check
 check: lint types test ## Everything that must be green before a commit
