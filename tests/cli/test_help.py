@@ -20,7 +20,10 @@ PAGE = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text()
 
 def commands(group: click.Group, *before: str) -> Iterator[tuple[str, click.Command]]:
     """Every command by its whole name, groups left out."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from commands(command, *before, name)
         else:

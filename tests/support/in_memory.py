@@ -1,4 +1,4 @@
-"""Where the tests keep what they throw away: in memory where there is room, for none of it has to survive a power cut."""
+"""Where tests keep what they throw away: in memory where there is room, since no power cut must spare any of it."""
 
 import os
 import shutil

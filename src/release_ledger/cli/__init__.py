@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import click
 
-from .audit import audit
-from .backup import backup
-from .environments import environment
-from .history import history
-from .projections import projections
-from .projects import project
 from .refusals import Commands
-from .serve import serve
-from .tokens import token
-from .upgrade import upgrade
-from .worker import worker
+
+MODULES = {
+    "serve": "serve",
+    "upgrade": "upgrade",
+    "worker": "worker",
+    "token": "tokens",
+    "project": "projects",
+    "environment": "environments",
+    "history": "history",
+    "projections": "projections",
+    "audit": "audit",
+    "backup": "backup",
+}
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands,
+    modules=MODULES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="release-ledger", message="release-ledger %(version)s")
 def main() -> None:
     """Keep a ledger of releases: what ran where, when, who did it and why.
@@ -26,8 +33,5 @@ def main() -> None:
     working directory. Exit status: 0 fine, 1 refused or something found, 2 wrong usage.
     """
 
-
-for command in (serve, upgrade, worker, token, project, environment, history, projections, audit, backup):
-    main.add_command(command)
 
 __all__ = ["main"]

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import click
 
-from .audit_checkpoint import checkpoint
-from .audit_export import export
-from .audit_people import forget
-from .audit_report import report
-from .audit_verify import verify
+from .refusals import Group
+
+MODULES = {
+    "verify": "audit_verify",
+    "checkpoint": "audit_checkpoint",
+    "export": "audit_export",
+    "report": "audit_report",
+    "forget": "audit_people",
+}
 
 
-@click.group()
+@click.group(cls=Group, modules=MODULES)
 def audit() -> None:
     """Prove that the history is as it was recorded, and take it home."""
-
-
-audit.add_command(verify)
-audit.add_command(checkpoint)
-audit.add_command(export)
-audit.add_command(report)
-audit.add_command(forget)

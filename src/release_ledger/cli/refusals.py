@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, Final
+from importlib import import_module
+from typing import Any, Final, cast
 
 import click
 import psycopg
@@ -15,7 +16,27 @@ from .output import shown
 _DATABASE_ERRORS: Final = (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError, psycopg.Error, sqlite3.Error)
 
 
-class Commands(click.Group):
+class Group(click.Group):
+    """Commands that are imported when they are asked for: most need little of what all of them need together.
+
+    `modules` are those of this package that have the commands, each under the command's own name.
+    """
+
+    def __init__(self, *args: Any, modules: dict[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._modules = modules
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        return sorted(self._modules)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        if cmd_name not in self._modules:
+            return None
+        module = import_module(f".{self._modules[cmd_name]}", __package__)
+        return cast(click.Command, getattr(module, cmd_name))
+
+
+class Commands(Group):
     """Commands that say a refusal instead of showing where in the program it came from."""
 
     def invoke(self, ctx: click.Context) -> Any:
