@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, func, literal, lite
 from sqlalchemy.sql.elements import Label
 from sqlalchemy.sql.selectable import FromClause
 
-from ..projection import ACCESS, FoldedSource, folded, installed, kept_beside, listed
+from ..projection import ACCESS, FoldedSource, fold_now, installed, kept_beside, listed
 from ..projection.folded import not_answerable
 from ..store import Head, ReadModelBroken, Row, Source, Store
 from ..store.schema import STREAMS, mark_of
@@ -44,7 +44,7 @@ def ask(store: Store, streams: Iterable[str], question: Callable[[Source], T]) -
     else:
         kept_beside(store).close_unused()
         return answer
-    with folded(store, streams) as source:
+    with fold_now(store, streams) as source:
         try:
             return question(source)
         except NotLive as still:

@@ -10,7 +10,7 @@ import msgspec
 
 from ..deployment import Deployment
 from ..environment import Environment
-from ..projection import FoldedSource, environment_stream, folded, installed, listed, project_stream, relevant
+from ..projection import FoldedSource, environment_stream, fold_now, installed, listed, project_stream, relevant
 from ..store import ReadModelBroken, Row, Source, Statement
 from .asking import NotLive, picked
 from .environment_questions import EnvironmentQuestions
@@ -115,7 +115,7 @@ class OutboxQuestions(EnvironmentQuestions):
             return self._live(self.store, UNFINISHED, {}, needed, watched)
         found: list[Watched] = []
         for stream in self._not_live(*needed):
-            with folded(self.store, [stream]) as source:
+            with fold_now(self.store, [stream]) as source:
                 found += self._live(source, UNFINISHED, {}, needed, watched)
         return found
 
@@ -150,7 +150,7 @@ class OutboxQuestions(EnvironmentQuestions):
     def _folded(self, streams: Iterable[str], statement: Statement, params: dict[str, Any]) -> list[Wish]:
         found: list[Wish] = []
         for stream in streams:
-            with folded(self.store, [stream]) as source:
+            with fold_now(self.store, [stream]) as source:
                 found += self._wishes(source, statement, params)
         return found
 

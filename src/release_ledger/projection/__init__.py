@@ -7,7 +7,7 @@ from ..store import canonical
 from ..store.schema import own_columns
 from .folded import FoldedSource, fold_streams
 from .installed import installed, left_out, listed, relevant
-from .kept import StillFolding, folded, kept_beside
+from .kept import StillFolding, fold_now, kept_beside
 from .live import fold_live
 from .mend import mend
 from .projection import Projection, Rows, RowValues, on, read_model
@@ -25,8 +25,8 @@ __all__ = [
     "canonical",
     "environment_stream",
     "fold_live",
+    "fold_now",
     "fold_streams",
-    "folded",
     "installed",
     "kept_beside",
     "kind_of",

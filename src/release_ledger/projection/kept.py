@@ -212,7 +212,7 @@ def kept_beside(store: Store) -> KeptStreams:
 
 
 @contextmanager
-def folded(store: Store, streams: Iterable[str]) -> Iterator[FoldedSource]:
+def fold_now(store: Store, streams: Iterable[str]) -> Iterator[FoldedSource]:
     """These streams as they are now, folded; those that are not there are left out.
 
     Others wait until the question is over, so it is a short one. Raises `LedgerUnavailable`, of which `StillFolding`.
