@@ -12,8 +12,10 @@ import pytest
 from sqlalchemy import bindparam, delete, select, text, update
 
 from release_ledger.environment import Settings
+from release_ledger.errors import LedgerUnavailable
 from release_ledger.ledger import Caller, Ledger, recording
 from release_ledger.projection import (
+    FoldedSource,
     Rows,
     StillFolding,
     environment_stream,
@@ -21,8 +23,11 @@ from release_ledger.projection import (
     installed,
     kept_beside,
     mend,
+    own_columns,
     project_stream,
 )
+from release_ledger.projections.deployments import Deployments
+from release_ledger.projections.outbox import Outbox
 from release_ledger.store import Head, Params, Row, Statement, Store
 from release_ledger.store.database import Database
 from release_ledger.store.schema import EVENTS, PEOPLE, STREAMS
@@ -294,3 +299,39 @@ def test_the_time_of_folding_is_not_that_of_deciding_again(
     ran(ledger, 2)
 
     assert versions(ledger)[:3] == ["2-rc1", "1-rc1", "5-rc1"]
+
+
+@pytest.mark.usefixtures("a_few_at_once")
+def test_a_fold_that_is_interrupted_leaves_nothing_half(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where memory runs out amid a page, no projection is blamed, and the page is folded once more from its begin."""
+    whole, left = installed()["running_periods"].fold, [6]
+    counts = Statement(select(Deployments.table.c.event_count))
+
+    def fold(event: Any, rows: Rows) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise MemoryError
+        whole(event, rows)
+
+    monkeypatch.setattr(installed()["running_periods"], "fold", fold)
+    with pytest.raises(LedgerUnavailable):
+        versions(ledger)
+    with fold_now(ledger.store, [STREAM]) as source:
+        failed, rows = source.failed[STREAM], source.read(counts, {})
+
+    assert (left[0] < 0, failed) == (True, {})
+    assert rows == [{"event_count": 2}] * 5
+    assert len(ledger.running(PROJECT, "production").items) == 5
+
+
+def test_a_row_that_goes_is_gone() -> None:
+    """What a fold deletes is deleted, whether it was put there now or before."""
+    with closing(FoldedSource()) as source:
+        head = Head(stream=STREAM, version=1)
+        row = dict.fromkeys(own_columns(Outbox.table), 1)
+        source.put(head, "outbox", {("trigger", 1): row, ("trigger", 2): row})
+        source.put(head, "outbox", {("trigger", 1): None, ("trigger", 3): None})
+
+        left = source.read(Statement(select(Outbox.table.c.number)), {})
+
+    assert left == [{"number": 2}]
