@@ -1,6 +1,13 @@
 """`/metrics` says how the service does, and nobody can make it grow; addresses are those that the caller knows."""
 
 import re
+from typing import Any
+
+import pytest
+
+from release_ledger.api.waiting import UNTIL
+from release_ledger.projection import kept_beside
+from release_ledger.store import Head
 
 from .client import REPO, Client, EnvironmentClient, Service, commit_of, fine
 
@@ -65,3 +72,34 @@ def test_the_description_names_the_headers_of_a_write(service: Service) -> None:
     assert named["post"] == named["patch"] == {"Idempotency-Key", "If-Match", "X-Request-Id"}
     assert named["get"] == {"X-Request-Id"}
     assert {"412", "422"} <= set(operations["post"]["responses"])
+
+
+@pytest.mark.parametrize(("waited", "counted"), [({}, True), ({UNTIL: None}, False)])
+def test_who_is_asked_again_is_counted_once(
+    production: EnvironmentClient,
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    waited: dict[str, Any],
+    counted: bool,
+) -> None:
+    """A 503 that nobody is answered, since the front waits and asks again, is in no measure; any other is."""
+    service.run("update streams set folded = ''")
+    monkeypatch.setattr("release_ledger.projection.kept.FEW_EVENTS", 0)
+    monkeypatch.setattr("release_ledger.projection.kept.TURN_WITHIN_S", 0.01)
+    endpoint = f"{production.path}/running"
+    before = refusals(service)
+
+    with kept_beside(service.ledger.store).turn_for([Head(stream="another", version=1)]):
+        answer = production.client.http.get(
+            endpoint, headers={"Authorization": f"Bearer {production.client.token}"}, environ_overrides=waited
+        )
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert refusals(service) - before == (1 if counted else 0)
+
+
+def refusals(service: Service) -> float:
+    """How many 503 are measured."""
+    measured = service.client("read").get("/metrics").text
+    found = re.findall(r'release_ledger_requests_total{.*status="503"} (\S+)', measured)
+    return sum(float(each) for each in found)

@@ -13,6 +13,7 @@ from .. import __version__
 from ..errors import LedgerUnavailable, Refusal, TooManyRequests
 from ..ledger import Ledger
 from ..log import log_as_json
+from ..projection import StillFolding
 from ..settings import Settings
 from . import (
     candidates,
@@ -33,9 +34,11 @@ from .answer import json_response
 from .commit_check import github_of
 from .rates import Rates
 from .shapes import ErrorSchema
+from .waiting import wait
 
 BODY_LIMIT_BYTES: Final = 1024 * 1024
 RETRY_AFTER_S: Final = 1
+FOLDED_WITHIN_S: Final = 50.0  # below what clients wait (60 s)
 _CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
 _LOG = structlog.get_logger("release_ledger.api")
 
@@ -120,6 +123,9 @@ def _refused(error: Refusal) -> Response:
         response.headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, LedgerUnavailable):
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    if isinstance(error, StillFolding):
+        wait(FOLDED_WITHIN_S, error.is_over)
+    elif isinstance(error, LedgerUnavailable):
         _LOG.warning("unavailable", request_id=g.get("request_id"), path=request.path, cause=repr(error.__cause__))
     return response
 

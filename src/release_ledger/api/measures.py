@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from . import read_models
+from .waiting import waits
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 REQUESTS = Counter("release_ledger_requests", "Requests answered.", ("method", "endpoint", "status"))
@@ -39,6 +40,8 @@ def _start() -> None:
 
 
 def _stop(response: Response) -> Response:
+    if waits():
+        return response
     endpoint = request.endpoint or "none"
     # Whatever a stranger sends as a method is one label, or the measures would grow with every new word.
     method = request.method if request.method in METHODS else "other"

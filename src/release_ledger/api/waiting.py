@@ -23,6 +23,11 @@ class Wait(NamedTuple):
     is_over: Callable[[], bool]
 
 
+def waits() -> bool:
+    """Whether this request is asked again, and what it is answered now is for nobody."""
+    return UNTIL in request.environ and WAIT in request.environ
+
+
 def wait(wait_s: float, is_over: Callable[[], bool]) -> None:
     """Let this answer wait, counted from the first try of the request."""
     until_s = request.environ.get(UNTIL) or time.monotonic() + wait_s

@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import TypeVar
 
 from ..deployment import UNFINISHED
-from ..projection import fold_streams
+from ..projection import fold_streams, kept_beside
 from ..projection.folded import not_answerable
 from ..projections.running_periods import Period
 from ..store import Params, ReadModelBroken, Row, Source, Statement, Store
@@ -32,11 +32,11 @@ def ask_then(store: Store, then: Then, project_stream: str | None, question: Cal
             return question(source, then.now)
     except (NotLive, ReadModelBroken):
         pass
-    heads = {then.head.stream: then.head}
+    heads = [then.head]
     if project_stream is not None:
         live = head_of(store, project_stream)
-        heads[project_stream] = head_at(store, live, project_version(store, live, then.now))
-    with closing(fold_streams(store, heads, heads)) as folded:
+        heads.append(head_at(store, live, project_version(store, live, then.now)))
+    with kept_beside(store).turn_for(heads), closing(fold_streams(store, heads)) as folded:
         try:
             return question(folded, then.now)
         except NotLive as still:

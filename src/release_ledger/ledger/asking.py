@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
 from functools import cache
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
@@ -12,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, func, literal, lite
 from sqlalchemy.sql.elements import Label
 from sqlalchemy.sql.selectable import FromClause
 
-from ..projection import ACCESS, FoldedSource, fold_streams, installed, listed
+from ..projection import ACCESS, FoldedSource, fold_now, installed, kept_beside, listed
 from ..projection.folded import not_answerable
 from ..store import Head, ReadModelBroken, Row, Source, Store
 from ..store.schema import STREAMS, mark_of
@@ -33,14 +32,21 @@ class NotLive(Exception):
 
 
 def ask(store: Store, streams: Iterable[str], question: Callable[[Source], T]) -> T:
-    """The answer from the live rows; where they are set aside, broken or incomplete, from folding `streams`."""
+    """The answer from the live rows; where they are set aside, broken or incomplete, from folding `streams`.
+
+    What was folded is kept, so this is slow for a long stream's first question only. Raises `StillFolding` where enough
+    threads wait for that.
+    """
     try:
-        return question(store)
+        answer = question(store)
     except (NotLive, ReadModelBroken):
-        folded = fold_streams(store, streams)
-    with closing(folded):
+        pass
+    else:
+        kept_beside(store).close_unused()
+        return answer
+    with fold_now(store, streams) as source:
         try:
-            return question(folded)
+            return question(source)
         except NotLive as still:
             raise not_answerable(still.stream, [still.name]) from still
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -11,7 +10,7 @@ import msgspec
 
 from ..deployment import Deployment
 from ..environment import Environment
-from ..projection import FoldedSource, environment_stream, fold_streams, installed, listed, project_stream, relevant
+from ..projection import FoldedSource, environment_stream, fold_now, installed, listed, project_stream, relevant
 from ..store import ReadModelBroken, Row, Source, Statement
 from .asking import NotLive, picked
 from .environment_questions import EnvironmentQuestions
@@ -116,8 +115,8 @@ class OutboxQuestions(EnvironmentQuestions):
             return self._live(self.store, UNFINISHED, {}, needed, watched)
         found: list[Watched] = []
         for stream in self._not_live(*needed):
-            with closing(fold_streams(self.store, [stream])) as folded:
-                found += self._live(folded, UNFINISHED, {}, needed, watched)
+            with fold_now(self.store, [stream]) as source:
+                found += self._live(source, UNFINISHED, {}, needed, watched)
         return found
 
     def building(self, elsewhere: bool = False) -> list[Wish]:
@@ -151,8 +150,8 @@ class OutboxQuestions(EnvironmentQuestions):
     def _folded(self, streams: Iterable[str], statement: Statement, params: dict[str, Any]) -> list[Wish]:
         found: list[Wish] = []
         for stream in streams:
-            with closing(fold_streams(self.store, [stream])) as folded:
-                found += self._wishes(folded, statement, params)
+            with fold_now(self.store, [stream]) as source:
+                found += self._wishes(source, statement, params)
         return found
 
     def _wishes(

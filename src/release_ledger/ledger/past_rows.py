@@ -25,7 +25,6 @@ from .asking import NotLive, picked
 from .event_selects import AT_ONCE, some
 from .moments import Then, newest_by
 from .named_events import events_of, versions_of
-from .people import emails_of
 from .views import project_view
 
 
@@ -40,7 +39,7 @@ class PastRows(FoldedSource):
         self._people: set[str] = set()
         try:
             self.state = self._state()
-            self.add(self.head, {"environments": {(NOW,): self.state}}, {})
+            self.add(self.head, {"environments": {(NOW,): self.state}})
         except BaseException:
             self.close()
             raise
@@ -97,8 +96,7 @@ class PastRows(FoldedSource):
 
     def _bring_people(self, people: Iterable[str | None]) -> None:
         new = {person_id for person_id in people if person_id is not None} - self._people
-        for person_id, email in emails_of(self.store, new).items():
-            self.add_person({"person_id": person_id, "email": email})
+        self.add_people(self.store, new)
         self._people |= new
 
     def numbers_by(self, skipped: int, rows: int, status: str | None, version: str | None) -> list[int]:
@@ -163,7 +161,7 @@ class PastRows(FoldedSource):
         was_cut = view.candidate is not None and view.candidate["number"] <= last
         candidates = {(view.candidate["number"],): view.candidate} if was_cut and view.candidate else {}
         head = replace(view.head, version=then)
-        self.add(head, {"projects": {(): view.project}, "release_candidates": candidates}, {})
+        self.add(head, {"projects": {(): view.project}, "release_candidates": candidates})
 
 
 def as_it_was(row: Row, version: int) -> Period:

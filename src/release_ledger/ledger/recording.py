@@ -82,8 +82,11 @@ class Command:
 
 
 def carry_out(store: Store, command: Command) -> Outcome:
-    """Record what the command decides. Raises a refusal, `Replayed`, or `LedgerUnavailable` after 5 s of conflicts."""
-    deadline = time.monotonic() + DECIDE_AGAIN_S
+    """Record what the command decides. Raises a refusal, `Replayed`, or `LedgerUnavailable` after 5 s of conflicts.
+
+    They count from the first one: the try before it may have waited for a long stream to be folded.
+    """
+    deadline: float | None = None
     tries = 0
     outcome = _from_memory(store, command)
     while True:
@@ -92,6 +95,7 @@ def carry_out(store: Store, command: Command) -> Outcome:
             forget_now_and_then(store, command.by.idempotency)
             return outcome
         except Conflict:
+            deadline = deadline or time.monotonic() + DECIDE_AGAIN_S
             if time.monotonic() > deadline:
                 raise LedgerUnavailable() from None
         tries += 1

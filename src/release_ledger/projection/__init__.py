@@ -7,6 +7,7 @@ from ..store import canonical
 from ..store.schema import own_columns
 from .folded import FoldedSource, fold_streams
 from .installed import installed, left_out, listed, relevant
+from .kept import StillFolding, fold_now, kept_beside
 from .live import fold_live
 from .mend import mend
 from .projection import Projection, Rows, RowValues, on, read_model
@@ -20,11 +21,14 @@ __all__ = [
     "Projection",
     "RowValues",
     "Rows",
+    "StillFolding",
     "canonical",
     "environment_stream",
     "fold_live",
+    "fold_now",
     "fold_streams",
     "installed",
+    "kept_beside",
     "kind_of",
     "left_out",
     "listed",

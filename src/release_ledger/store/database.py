@@ -65,6 +65,7 @@ class Database:
         self._free: deque[Kept] = deque()
         self._since = 0
         self._turn = threading.Lock()
+        self.beside: dict[type, Any] = {}  # what others keep for as long as it is open, one of a class; each is closed
 
     @contextmanager
     def cursor(self) -> Iterator[Cursor]:
@@ -172,6 +173,8 @@ class Database:
                 self._free.pop().connection.close()
 
     def close(self) -> None:
+        for kept in self.beside.values():
+            kept.close()
         self.forget_connections()
         self.engine.dispose()
 
@@ -202,12 +205,8 @@ def _postgresql(url: URL) -> Engine:
 
 
 def _sqlite(url: URL) -> Engine:
-    arguments: dict[str, Any] = {
-        "timeout": BUSY_TIMEOUT_S,
-        "isolation_level": None,
-        "check_same_thread": False,
-        "cached_statements": 256,
-    }
+    arguments: dict[str, Any] = {"timeout": BUSY_TIMEOUT_S, "isolation_level": None}
+    arguments |= {"check_same_thread": False, "cached_statements": 256}
     engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
 
     @event.listens_for(engine, "connect")
