@@ -43,6 +43,11 @@ _INDEXES = {
         " WHERE m.sql IS NOT NULL"
     ),
 }
+# Of a relation its kind and a number that no other has.
+_HOLDER = {
+    "postgresql": text("SELECT relkind::text, oid::bigint FROM pg_class WHERE oid = to_regclass(:name)"),
+    "sqlite": text("SELECT type, rowid FROM sqlite_master WHERE lower(name) = lower(:name) AND type <> 'trigger'"),
+}
 
 
 class _Shape(NamedTuple):
@@ -64,6 +69,24 @@ def is_table(kind: str | None) -> bool:
 def drop_statement(kind: str, table: Table) -> str:
     """What removes the relation of this kind that has the table's name."""
     return f"DROP {_DROPS.get(kind, 'TABLE')} {_quoted(table.name)}"
+
+
+def free_names(connection: Connection, table: Table) -> None:
+    """Take from other relations the names of this table's key and indexes: a table that was renamed still has them.
+
+    They get others, but on SQLite, where an index has no other name than the one it was made with: it is dropped.
+    """
+    kind = connection.dialect.name
+    names = [str(index.name) for index in table.indexes]
+    for name in [*names, f"{table.name}_pkey"] if kind == "postgresql" else names:
+        asked = _quoted(name) if kind == "postgresql" else name
+        holder = connection.execute(_HOLDER[kind], {"name": asked}).one_or_none()
+        if holder is None:
+            continue
+        if kind == "sqlite" and holder[0] in ("index", "view"):
+            connection.exec_driver_sql(f"DROP {holder[0]} {_quoted(name)}")
+        else:
+            connection.exec_driver_sql(f"ALTER TABLE {_quoted(name)} RENAME TO {_quoted(f'of_{holder[1]}_{name}')}")
 
 
 def is_as_declared(connection: Connection, table: Table) -> bool:

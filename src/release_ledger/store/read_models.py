@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, insert, select, tex
 from ..errors import SchemaMismatch
 from . import failures
 from .database import Database
-from .inspection import drop_statement, is_as_declared, is_table, kind_of
+from .inspection import drop_statement, free_names, is_as_declared, is_table, kind_of
 from .schema import PROJECTIONS, STREAMS
 from .upgrade import UPGRADE_FIRST, upgrading
 
@@ -112,6 +112,7 @@ def _make(connection: Connection, projection: ReadModel) -> None:
     _take_off_heads(connection, projection.name)
     if kind is not None:
         connection.exec_driver_sql(drop_statement(kind, table))
+    free_names(connection, table)
     table.create(connection)
     _register(connection, projection)
 
