@@ -145,14 +145,30 @@ def test_the_tables_of_a_newer_release_are_left(here: InProcess, ledger: Ledger)
 def test_strange_faults_are_forgotten(run: Callable[..., Result], here: InProcess, ledger: Ledger) -> None:
     """Or `status` would say for ever what no rebuild can change."""
     for command in (run, lambda: here("upgrade")):
-        execute(ledger, "insert into projection_faults values ('tokens', 'environment/shop/gone', 1, 'no', '2026')")
-        execute(ledger, "insert into projection_faults values ('plugin', 'project/shop', 1, 'no', '2026')")
-        assert "gone" in here("projections", "status").out
+        fault(ledger, "tokens", "project/shop")
+        fault(ledger, "tokens", "environment/shop/gone")
+        fault(ledger, "plugin", "environment/shop/gone")
 
         command()
 
-        assert here("projections", "status").code == 0
-        assert "plugin" not in here("projections", "status").out
+        status = here("projections", "status")
+        assert (status.code, "gone" in status.out, "plugin" in status.out) == (0, False, False)
+
+
+def test_the_faults_of_what_is_not_installed_here_are_left(
+    run: Callable[..., Result], here: InProcess, ledger: Ledger
+) -> None:
+    """A host without a plug-in cannot know whether they are mended: one that has it still needs them."""
+    fault(ledger, "plugin", "project/shop")
+
+    for command in (run, lambda: here("upgrade")):
+        command()
+
+        assert "  project/shop at version 1, 2026 UTC: no\n" in here("projections", "status").out
+
+
+def fault(ledger: Ledger, name: str, stream: str) -> None:
+    execute(ledger, f"insert into projection_faults values ('{name}', '{stream}', 1, 'no', '2026')")
 
 
 def test_two_jobs(cli: CommandLine, ledger: Ledger) -> None:

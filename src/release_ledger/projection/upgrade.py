@@ -87,8 +87,11 @@ def _is_complete(stream: str, folded: str) -> bool:
 
 
 def forget_strange_faults(store: Store) -> None:
-    """Forget the faults that nothing can mend: of streams that are gone, or that the projection does not fold."""
+    """Forget the faults that nothing can mend: of streams that are gone, or that the projection does not fold.
+
+    What a projection folds that is not installed here is for a host to say where it is.
+    """
     for row in store.read(_FAULTS, {}):
-        folds = {projection.name for projection in relevant(row["stream"])} if row["heads"] else set()
-        if row["projection"] not in folds:
+        folds = {projection.name for projection in relevant(row["stream"])}
+        if not row["heads"] or row["projection"] in installed().keys() - folds:
             store.write(FORGET_FAULT, {"name": row["projection"], "of_stream": row["stream"]})
