@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from sqlalchemy import BigInteger, Column, Text
+from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text
 
 from release_ledger.events import DeploymentReported, DeploymentRequested, Event
 from release_ledger.projection import Projection, Rows, installed, on, read_model
@@ -173,6 +173,34 @@ class KeyedByTheirClock(Projection):
         rows[event.happened_at] = {"moment": event.happened_at}
 
 
+class WithoutAColumn(Sound):
+    def dump(self, row: Any) -> dict[str, Any]:
+        return {"number": row["number"]}
+
+
+class OfAnotherTable(Sound):
+    name = "reports_on"
+    table = read_model("counts", Column("number", BigInteger), Column("count", BigInteger), key=("number",))
+
+
+class WithALongIndex(Sound):
+    table = read_model(
+        "reports",
+        Column("number", BigInteger),
+        Column("count", BigInteger),
+        key=("number",),
+        indexes=[Index(f"reports_{'x' * 66}", "count")],
+    )
+
+
+class WithoutGenerations(Sound):
+    table = Table("reports", MetaData(), Column("number", BigInteger, primary_key=True), Column("count", BigInteger))
+
+
+class WithAnotherKey(Sound):
+    key = ("place",)
+
+
 class RefusedByTheTable(Sound):
     """Rows that SQLite takes for something else, and PostgreSQL refuses."""
 
@@ -206,6 +234,11 @@ def test_a_sound_projection_passes(lively: Sequence[Event]) -> None:
         (ForgettingOnLoad, "`load` and `dump` that differ"),
         (KeyedByCI, "the keys depend on what CI sends"),
         (KeyedByTheirClock, "the keys depend on what CI sends"),
+        (WithoutAColumn, "`dump` gives no value for the column 'count'"),
+        (OfAnotherTable, "its table or index counts does not begin with its name, reports_on"),
+        (WithALongIndex, "is longer than 63 bytes"),
+        (WithoutGenerations, "its table has no column stream"),
+        (WithAnotherKey, "its key place is no column of its own"),
         (RefusedByTheTable, "was set aside: NotAsWritten"),
     ],
 )
