@@ -17,6 +17,7 @@ from ..projection import environment_stream
 from ..projection.alone import RebuildRunning, Seat, alone
 from ..projection.crew import rebuild_streams, streams_of
 from ..projection.rebuild import Rebuilt
+from ..projection.strays import remove_strays
 from ..projection.upgrade import forget_strange_faults, make_lost_tables
 from ..store.database import Database
 from .names import check_names
@@ -82,6 +83,7 @@ def rebuild(
     check_names(names)
     with open_ledger() as ledger, _alone(ledger) as seat:
         make_lost_tables(seat, say)
+        remove_strays(seat)
         forget_strange_faults(ledger.store)
         streams = _chosen(ledger, names, environment)
         jobs = jobs or usual_jobs(ledger.store.database, sum(streams.values()))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
 from sqlalchemy import func, select
 
 from ..store import Source, Statement, Store, open_store
-from ..store.read_models import Say, make_tables, register, unlike
+from ..store.read_models import Say, damage, make_tables, register, unlike
 from ..store.schema import PROJECTION_FAULTS, STREAMS
 from ..store.upgrade import upgrade_schema
 from .alone import Seat, alone
@@ -61,6 +61,12 @@ def upgrade_tables(store: Store, say: Say = _quietly) -> None:
             make_tables(store.database, projections, replace=True, say=say)
     register(store.database, projections)
     forget_strange_faults(store)
+
+
+def damaged_tables(store: Store, names: Iterable[str] | None = None) -> dict[str, list[str]] | None:
+    """By projection what of its table is not as declared; None where nobody may compare it."""
+    wanted = [each for name, each in installed().items() if names is None or name in names]
+    return damage(store.database, wanted)
 
 
 def make_lost_tables(seat: Seat, say: Say = _quietly) -> None:

@@ -21,9 +21,10 @@ from ..store.codec import UnknownTopic
 from ..store.schema import own_columns
 from ..store.seal import SEAL
 from ..store.store import events_after, head_of, stream_names
-from .installed import listed, relevant
+from .installed import installed, listed, relevant
 from .projection import Key, Projection
 from .refolded import Refolded
+from .strays import strays
 
 ROWS_PER_READ: Final = 2_000
 
@@ -67,6 +68,8 @@ def verify(store: Store, names: Iterable[str] | None = None) -> Iterator[tuple[s
     """Each stream with its differences, as of one moment per stream: writes may go on meanwhile."""
     for stream in verifiable(store, names):
         yield stream, verify_stream(store, stream, names).first
+    for difference in strange(store, names):
+        yield difference.stream, [difference]
 
 
 def verifiable(source: Source, names: Iterable[str] | None = None) -> list[str]:
@@ -77,6 +80,13 @@ def verifiable(source: Source, names: Iterable[str] | None = None) -> list[str]:
 def verify_stream(store: Store, stream: str, names: Iterable[str] | None = None, *, keep: int | None = None) -> Found:
     """The differences of one stream. However long it is, some thousand rows of each projection are held."""
     return _verify(store, stream, _wanted(stream, names), keep)
+
+
+def strange(source: Source, names: Iterable[str] | None = None) -> Iterator[Difference]:
+    """A difference for each projection that has rows of a stream that is not there."""
+    wanted = [each for name, each in installed().items() if names is None or name in names]
+    for projection, stream in strays(source, wanted):
+        yield _difference(projection, stream, (), None, "rows", "no such history")
 
 
 def _wanted(stream: str, names: Iterable[str] | None) -> list[Projection]:
