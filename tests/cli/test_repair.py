@@ -233,9 +233,35 @@ def test_while_a_rebuild_is_under_way_it_says_so(here: InProcess, ledger: Ledger
         verified = here("projections", "verify")
 
     assert (ran.code, ran.err) == (1, "Error: A rebuild of this ledger is under way.\n")
-    assert {each["state"] for each in status.json} == {"rebuilding"}
+    assert (status.code, {each["state"] for each in status.json}) == (0, {"rebuilding"})
     assert verified.code == 0
     assert here("projections", "status").code == 0
+
+
+@on_sqlite
+def test_what_is_set_aside_or_stale_shows_while_a_rebuild_is_under_way(here: InProcess, ledger: Ledger) -> None:
+    """It may be the rebuild of other histories."""
+    execute(ledger, f"insert into projection_faults values ('deployments', '{PRODUCTION}', 1, 'no', '2026')")
+    with alone(ledger.store.database, wait=False):
+        status = here("projections", "status", "--json")
+        execute(ledger, "delete from projection_faults", "update streams set folded = ''")
+        stale = here("projections", "status")
+
+    assert (status.code, stale.code) == (1, 1)
+    states = {each["name"]: each["state"] for each in status.json}
+    assert (states.pop("deployments"), set(states.values())) == ("set aside", {"rebuilding"})
+
+
+@on_sqlite
+def test_a_difference_of_no_project_shows_its_stream(here: InProcess, ledger: Ledger) -> None:
+    """That of the tokens, say."""
+    ledger.create_token("ci", role="deploy", by=API)
+    execute(ledger, "update tokens set role = 'admin'")
+
+    ran = here("projections", "verify")
+
+    [line] = [line.split() for line in ran.out.splitlines() if " tokens " in line and " role " in line]
+    assert line == ["access", "-", "tokens", "ci", "role", "admin", "deploy"]
 
 
 @on_sqlite

@@ -191,10 +191,11 @@ def _told_apart(live: Any, folded: Any) -> tuple[Any, Any]:
 
 
 def _print_first(compared: Compared) -> None:
-    rows = [
-        (*_place(each.stream), each.projection, each.key, each.column, *_told_apart(each.live, each.folded))
-        for each in compared.found.first
-    ]
+    rows = []
+    for each in compared.found.first:
+        project, environment = _place(each.stream)
+        where = (project or each.stream, environment)
+        rows.append((*where, each.projection, each.key, each.column, *_told_apart(each.live, each.folded)))
     if not rows:
         return
     print_table(("PROJECT", "ENVIRONMENT", "PROJECTION", "KEY", "COLUMN", "LIVE", "FOLDED"), rows)

@@ -70,8 +70,10 @@ def damaged_tables(store: Store, names: Iterable[str] | None = None) -> dict[str
 
 
 def make_lost_tables(seat: Seat, say: Say = _quietly) -> None:
-    """What `upgrade` made and somebody damaged. Raises `SchemaMismatch` where an upgrade has to come first."""
-    make_tables(seat.database, list(installed().values()), replace=False, say=say)
+    """What `upgrade` made and noted, and somebody damaged. Raises `SchemaMismatch` where an upgrade has to come."""
+    projections = list(installed().values())
+    make_tables(seat.database, projections, replace=False, say=say)
+    register(seat.database, projections)
 
 
 def fold_incomplete(store: Store, refold: Callable[[Seat, dict[str, int]], Came], say: Say = _quietly) -> Came | None:
