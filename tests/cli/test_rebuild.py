@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -45,38 +44,6 @@ def run(upgraded_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Res
 
 def generations(ledger: Ledger) -> dict[str, int]:
     return {stream: head_of(ledger.store, stream).generation for stream in STREAMS}
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "update deployments set status = 'failure'",
-        "delete from deployments",
-        "drop table deployments",
-        "alter table deployments drop column reason",
-    ],
-)
-def test_damage_of_every_kind_is_mended(run: Callable[..., Result], ledger: Ledger, damage: str) -> None:
-    """Every question is answered all the same, rebuild mends it, and nothing is left to find."""
-    before = answers(ledger)
-    execute(ledger, damage)
-    ledger.store.database.forget_connections()
-    assert [found for _, found in verify(ledger.store) if found]
-
-    ran = run()
-
-    assert (ran.exit_code, ran.stderr) == (0, "")
-    assert re.fullmatch(
-        r"Rebuilt 3 streams: 18 events, \d+ rows in \d+\.\d s \([\d,]+ events/s\). Writers waited at most \d+ ms.\n",
-        ran.stdout,
-    )
-    ledger.store.database.forget_connections()
-    assert [found for _, found in verify(ledger.store) if found] == []
-    assert answers(ledger) == before
-
-
-def answers(ledger: Ledger) -> list[Any]:
-    return [ledger.deployments("shop", "production", page=1, per_page=50), ledger.environment("shop", "production")]
 
 
 @on_sqlite
