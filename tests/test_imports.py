@@ -156,8 +156,10 @@ def test_one_line_too_many_is_refused(too_long: str, just_right: str) -> None:
 
 
 def test_a_name_that_says_nothing_is_refused() -> None:
-    """As a part of a word too."""
+    """As a part of a name too; a database is a word of its own."""
     assert len(name_complaints("release_ledger.utils", "")) == 1
+    assert len(name_complaints("release_ledger.event_info", "class EventData: ...\nclass BaseStore: ...")) == 3
+    assert name_complaints("release_ledger.database", "class DatabaseURL: ...\nclass Metadata: ...") == []
     assert (
         len(name_complaints("release_ledger.store", "class EventManager: ...\nclass DeploymentHandlerBase: ...")) == 2
     )

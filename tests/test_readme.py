@@ -60,5 +60,7 @@ def test_every_link_and_path_of_the_documentation_leads_somewhere(document: Path
 
     linked = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if "://" not in link]
     missing = [link for link in linked if not (document.parent / link).exists()]
+    named = re.findall(r"`((?:src|docs|tests|projections|benchmarks|examples)/[\w./-]*)`", text)
+    missing += [path for path in named if not (ROOT / path).exists()]
 
     assert missing == []

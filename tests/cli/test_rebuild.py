@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -20,6 +19,7 @@ from tests.cli.test_projections import execute
 from tests.support.command_line import CommandLine, InProcess
 
 on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"])
+on_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"])
 API = Caller(recorded_by="ci")
 STREAMS = ["environment/shop/production", "environment/shop/staging", "project/shop"]
 
@@ -44,38 +44,6 @@ def run(upgraded_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Res
 
 def generations(ledger: Ledger) -> dict[str, int]:
     return {stream: head_of(ledger.store, stream).generation for stream in STREAMS}
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "update deployments set status = 'failure'",
-        "delete from deployments",
-        "drop table deployments",
-        "alter table deployments drop column reason",
-    ],
-)
-def test_damage_of_every_kind_is_mended(run: Callable[..., Result], ledger: Ledger, damage: str) -> None:
-    """Every question is answered all the same, rebuild mends it, and nothing is left to find."""
-    before = answers(ledger)
-    execute(ledger, damage)
-    ledger.store.database.forget_connections()
-    assert [found for _, found in verify(ledger.store) if found]
-
-    ran = run()
-
-    assert (ran.exit_code, ran.stderr) == (0, "")
-    assert re.fullmatch(
-        r"Rebuilt 3 streams: 18 events, \d+ rows in \d+\.\d s \([\d,]+ events/s\). Writers waited at most \d+ ms.\n",
-        ran.stdout,
-    )
-    ledger.store.database.forget_connections()
-    assert [found for _, found in verify(ledger.store) if found] == []
-    assert answers(ledger) == before
-
-
-def answers(ledger: Ledger) -> list[Any]:
-    return [ledger.deployments("shop", "production", page=1, per_page=50), ledger.environment("shop", "production")]
 
 
 @on_sqlite
@@ -142,17 +110,35 @@ def test_the_tables_of_a_newer_release_are_left(here: InProcess, ledger: Ledger)
     execute(ledger, "select later from deployments")
 
 
+@on_sqlite
 def test_strange_faults_are_forgotten(run: Callable[..., Result], here: InProcess, ledger: Ledger) -> None:
     """Or `status` would say for ever what no rebuild can change."""
     for command in (run, lambda: here("upgrade")):
-        execute(ledger, "insert into projection_faults values ('tokens', 'environment/shop/gone', 1, 'no', '2026')")
-        execute(ledger, "insert into projection_faults values ('plugin', 'project/shop', 1, 'no', '2026')")
-        assert "gone" in here("projections", "status").out
+        fault(ledger, "tokens", "project/shop")
+        fault(ledger, "tokens", "environment/shop/gone")
+        fault(ledger, "plugin", "environment/shop/gone")
 
         command()
 
-        assert here("projections", "status").code == 0
-        assert "plugin" not in here("projections", "status").out
+        status = here("projections", "status")
+        assert (status.code, "gone" in status.out, "plugin" in status.out) == (0, False, False)
+
+
+@on_sqlite
+def test_the_faults_of_what_is_not_installed_here_are_left(
+    run: Callable[..., Result], here: InProcess, ledger: Ledger
+) -> None:
+    """A host without a plug-in cannot know whether they are mended: one that has it still needs them."""
+    fault(ledger, "plugin", "project/shop")
+
+    for command in (run, lambda: here("upgrade")):
+        command()
+
+        assert "  project/shop at version 1, 2026 UTC: no\n" in here("projections", "status").out
+
+
+def fault(ledger: Ledger, name: str, stream: str) -> None:
+    execute(ledger, f"insert into projection_faults values ('{name}', '{stream}', 1, 'no', '2026')")
 
 
 def test_two_jobs(cli: CommandLine, ledger: Ledger) -> None:
@@ -199,6 +185,55 @@ def test_ctrl_c_says_how_far_it_came(
     assert (ran.exit_code, ran.stdout) == (1, "")
     assert ran.stderr == "Error: Interrupted: 1 of 3 streams rebuilt, the rest is as it was.\n"
     assert [stream for stream, generation in generations(ledger).items() if generation] == [STREAMS[0]]
+
+
+@on_postgresql
+def test_a_lost_connection_says_how_far_it_came(
+    run: Callable[..., Result], ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Ctrl-C does, and why it went no further."""
+
+    def cut_off(seat: Seat, stream: str, advanced: Advanced) -> Rebuilt:
+        if stream == "project/shop":
+            seat.cursor.execute("select pg_backend_pid()")
+            execute(ledger, f"select pg_terminate_backend({seat.cursor.fetchone()[0]})")
+        return rebuild_stream(seat, stream, advanced)
+
+    monkeypatch.setattr(crew, "rebuild_stream", cut_off)
+
+    ran = run()
+
+    assert (ran.exit_code, ran.stdout) == (1, "")
+    assert ran.stderr == (
+        "Error: The ledger cannot be written (database: terminating connection due to administrator command):"
+        " 1 of 3 streams rebuilt, the rest is as it was.\n"
+    )
+    assert [stream for stream, generation in generations(ledger).items() if generation] == [STREAMS[0]]
+
+
+def test_the_notes_of_what_is_registered_are_made_again(
+    run: Callable[..., Result], here: InProcess, ledger: Ledger
+) -> None:
+    """Somebody deleted them: what a rebuild made live is not missing."""
+    execute(ledger, "delete from projections")
+    assert here("projections", "status").code == 1
+
+    run()
+
+    assert here("projections", "status").code == 0
+
+
+@pytest.mark.parametrize("table", ["projection_faults", "projections"])
+def test_a_table_of_the_ledger_itself_that_is_gone(here: InProcess, ledger: Ledger, table: str) -> None:
+    """No read model can be made from it, and nothing here makes it again: that is said."""
+    execute(ledger, f"drop table {table}")
+
+    for command in (("projections", "status"), ("projections", "rebuild"), ("upgrade",)):
+        ran = here(*command)
+
+        says = rf"Error: A table of the ledger itself is damaged \(.*{table}.*\): restore the database from a backup.\n"
+        assert ran.code == 1
+        assert re.fullmatch(says, ran.err)
 
 
 @on_sqlite

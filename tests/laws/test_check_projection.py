@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from sqlalchemy import BigInteger, Column, Text
+from hypothesis import given, settings
+from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text
 
 from release_ledger.events import DeploymentReported, DeploymentRequested, Event
 from release_ledger.projection import Projection, Rows, installed, on, read_model
 from release_ledger.testing import check_projection
 from release_ledger.testing.histories import Step, events_of, legal_histories
 
-FEW = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = 300
 SUCCESS = {"release_candidate_version": "1.0.0-rc2", "status": "success"}
 LIVELY = [
     Step("deploy", "production", {"release_candidate_version": "1.0.0-rc2"}),
@@ -29,12 +29,17 @@ LIVELY = [
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"])
-@FEW
-@given(events=legal_histories())
-def test_every_projection_keeps_its_promises(upgraded_url: str, events: list[Event]) -> None:
+@pytest.mark.parametrize("examples", [3, pytest.param(MANY, marks=pytest.mark.soak)])
+def test_every_projection_keeps_its_promises(upgraded_url: str, examples: int) -> None:
     """On SQLite, and on PostgreSQL beside it. No event of ours looks at more than four rows."""
-    for projection in installed().values():
-        check_projection(projection, events, url=upgraded_url, touched=4)
+
+    @settings(max_examples=examples)
+    @given(events=legal_histories())
+    def over_any_history(events: list[Event]) -> None:
+        for projection in installed().values():
+            check_projection(projection, events, url=upgraded_url, touched=4)
+
+    over_any_history()
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +178,30 @@ class KeyedByTheirClock(Projection):
         rows[event.happened_at] = {"moment": event.happened_at}
 
 
+class WithoutAColumn(Sound):
+    def dump(self, row: Any) -> dict[str, Any]:
+        return {"number": row["number"]}
+
+
+class OfAnotherTable(Sound):
+    name = "reports_on"
+    table = read_model("counts", Column("number", BigInteger), Column("count", BigInteger), key=("number",))
+
+
+class WithALongIndex(Sound):
+    table = read_model(
+        "reports",
+        Column("number", BigInteger),
+        Column("count", BigInteger),
+        key=("number",),
+        indexes=[Index(f"reports_{'x' * 66}", "count")],
+    )
+
+
+class WithoutGenerations(Sound):
+    table = Table("reports", MetaData(), Column("number", BigInteger, primary_key=True), Column("count", BigInteger))
+
+
 class RefusedByTheTable(Sound):
     """Rows that SQLite takes for something else, and PostgreSQL refuses."""
 
@@ -206,6 +235,10 @@ def test_a_sound_projection_passes(lively: Sequence[Event]) -> None:
         (ForgettingOnLoad, "`load` and `dump` that differ"),
         (KeyedByCI, "the keys depend on what CI sends"),
         (KeyedByTheirClock, "the keys depend on what CI sends"),
+        (WithoutAColumn, "`dump` gives no value for the column 'count'"),
+        (OfAnotherTable, "its table or index counts does not begin with its name, reports_on"),
+        (WithALongIndex, "is longer than 63 bytes"),
+        (WithoutGenerations, "its table has no column stream"),
         (RefusedByTheTable, "was set aside: NotAsWritten"),
     ],
 )

@@ -5,7 +5,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import pytest
-from sqlalchemy import BigInteger, Column, Index
+from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text
 
 from release_ledger.events import DeploymentRequested
 from release_ledger.projection import Projection, Rows, on, read_model
@@ -82,6 +82,36 @@ class TooLong(Totals):
     table = of_table(f"totals{'s' * 60}")
 
 
+class TableWithoutGeneration(Totals):
+    table = Table("totals", MetaData(), Column("stream", Text, primary_key=True), Column("requested", BigInteger))
+
+
+class TableWithoutSeal(Totals):
+    table = Table(
+        "totals",
+        MetaData(),
+        Column("stream", Text, primary_key=True),
+        Column("generation", BigInteger, primary_key=True),
+        Column("requested", BigInteger),
+    )
+
+
+class KeyThatIsNoColumn(Totals):
+    key = ("day",)
+
+
+class KeyThatIsTheLedgers(Totals):
+    key = ("generation",)
+
+
+class KeyOfTheClassOnly(Totals):
+    key = ("requested",)
+
+
+class KeyOfTheTableOnly(Totals):
+    table = read_model("totals", Column("requested", BigInteger), key=("requested",))
+
+
 class Exits(Totals):
     def __init__(self) -> None:
         raise SystemExit(3)
@@ -110,6 +140,12 @@ def found_with(monkeypatch: pytest.MonkeyPatch, *plugins: str) -> tuple[dict[str
         ("DefinitionWithASign", "its definition '1=2' is empty, or has white space or `=` in it"),
         ("NoDefinition", "its definition '' is empty"),
         ("TooLong", "is longer than 63 bytes"),
+        ("TableWithoutGeneration", "its table has no column generation: `read_model` makes one"),
+        ("TableWithoutSeal", "its table has no column seal: `read_model` makes one"),
+        ("KeyThatIsNoColumn", "its key day is no column of its own"),
+        ("KeyThatIsTheLedgers", "its key generation is no column of its own"),
+        ("KeyOfTheClassOnly", "its table is keyed by generation, stream, and not by stream, generation and its key"),
+        ("KeyOfTheTableOnly", "its table is keyed by generation, requested, stream, and not by stream, generation and"),
         ("Exits", "it does not load (SystemExit: 3)"),
         ("nowhere.at_all:Totals", "it does not load (ModuleNotFoundError: No module named 'nowhere')"),
         ("NoSuchClass", "it does not load (AttributeError: "),

@@ -56,6 +56,10 @@ def upgraded(store: Store, url: str) -> None:
     """The table is as it was made, and holds what the history says."""
     with store.database.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM deployments")  # so that what is kept open has seen the damage
+    mended(store, url)
+
+
+def mended(store: Store, url: str) -> None:
     store.database.forget_connections()
     upgrade(url)
     store.database.forget_connections()
@@ -148,6 +152,30 @@ def test_a_view_in_the_place_of_a_table_is_dropped(store: Store, upgraded_url: s
 
     run(store, "DROP TABLE kept")
     assert schema_of(store.database) == before
+
+
+def test_a_table_that_was_renamed_is_left_and_made_again(store: Store, upgraded_url: str) -> None:
+    """It keeps its rows; what it kept of the names of key and indexes is no longer in the way."""
+    filled(store)
+    before = schema_of(store.database)
+    run(store, "ALTER TABLE deployments RENAME TO deployments_old")
+
+    mended(store, upgraded_url)
+
+    assert before.items() <= schema_of(store.database).items()
+    assert len(run(store, "SELECT number FROM deployments_old")) == 2
+
+
+def test_what_has_the_name_of_an_index_is_out_of_the_way(store: Store, upgraded_url: str) -> None:
+    """A table or a view, say."""
+    filled(store)
+    before = schema_of(store.database)
+    other = max(str(index.name) for index in TABLE.indexes)
+    run(store, "DROP TABLE deployments", f"CREATE TABLE {INDEX} (a text)", f"CREATE VIEW {other} AS SELECT 1 AS a")
+
+    mended(store, upgraded_url)
+
+    assert before.items() <= schema_of(store.database).items()
 
 
 def test_what_somebody_added_is_left(store: Store, upgraded_url: str) -> None:

@@ -212,15 +212,15 @@ def test_rows_that_could_not_be_read_back_are_not_the_folds_fault(
 
 
 def test_faults_that_nothing_can_mend_are_forgotten(store: Store) -> None:
-    """Of a stream that is gone, of a projection that does not fold it, or that is not installed; no others."""
+    """Of a stream that is gone, or of a projection that does not fold it; no others, nor of one that is elsewhere."""
     append(store, configured(), requested(1))
-    strange = [("deployments", "environment/shop/gone"), ("tokens", PRODUCTION), ("plugin", PRODUCTION)]
-    for name, stream in [*strange, ("deployments", PRODUCTION)]:
+    strange = [("deployments", "environment/shop/gone"), ("tokens", PRODUCTION), ("plugin", "environment/shop/gone")]
+    for name, stream in [*strange, ("deployments", PRODUCTION), ("plugin", PRODUCTION)]:
         run(store, f"INSERT INTO projection_faults VALUES ('{name}', '{stream}', 1, 'no', '2026')")
 
     forget_strange_faults(store)
 
-    assert faults(store) == [("deployments", PRODUCTION, 1)]
+    assert faults(store) == [("deployments", PRODUCTION, 1), ("plugin", PRODUCTION, 1)]
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"])

@@ -13,7 +13,9 @@ from typing import Final
 MODULE_LINES: Final = 250
 FUNCTION_LINES: Final = 40
 REQUEST_BODY_LINES: Final = 10
-SAYS_NOTHING: Final = ("manager", "helper", "util", "handler", "processor")
+SAYS_NOTHING: Final = ("manager", "helper", "util", "handler", "processor", "data", "info", "base")
+
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")  # of a name: EventBase, event_base; a database is one
 
 PACKAGE: Final = "release_ledger"
 WORDS: Final = frozenset({"errors", "events", "versions"})
@@ -186,5 +188,5 @@ def name_complaints(module: str, source: str) -> list[str]:
     return [
         f"{module}:{line}: the name {name} says nothing of what it is for"
         for line, name in names
-        if re.search("|".join(SAYS_NOTHING), name, re.IGNORECASE)
+        if any(word.lower().removesuffix("s") in SAYS_NOTHING for word in _WORD.findall(name))
     ]

@@ -73,8 +73,8 @@ def _print_csv(pages: Pages, version: int) -> None:  # noqa: ARG001 - each forma
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for event in _events(pages):
-        data = json.dumps(event["data"], ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        writer.writerow([_as_text((event | {"data": data})[name]) for name in _COLUMNS])
+        own = json.dumps(event["data"], ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        writer.writerow([_as_text((event | {"data": own})[name]) for name in _COLUMNS])
 
 
 def _as_text(value: Any) -> Any:

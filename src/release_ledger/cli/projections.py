@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..projection.condition import not_live
 from ..projection.status import Status, statuses
 from .opening import open_ledger
 from .output import SHOWN, as_json, counted, moment, print_json, print_table, shown
@@ -39,8 +40,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
         print_json([_as_json(each) for each in found])
     else:
         _print_statuses(found)
-    are_live = all(each.condition.state in ("live", "not installed") for each in found)
-    ctx.exit(1 if is_any_left_out or not are_live else 0)
+    ctx.exit(1 if is_any_left_out or not_live(each.condition for each in found) else 0)
 
 
 projections.add_command(verify)

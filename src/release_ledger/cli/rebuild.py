@@ -11,18 +11,20 @@ from typing import Any, Final
 
 import click
 
-from ..errors import EnvironmentNotFound
+from ..errors import EnvironmentNotFound, LedgerUnavailable
 from ..ledger import Ledger
 from ..projection import environment_stream
 from ..projection.alone import RebuildRunning, Seat, alone
 from ..projection.crew import rebuild_streams, streams_of
 from ..projection.rebuild import Rebuilt
+from ..projection.strays import remove_strays
 from ..projection.upgrade import forget_strange_faults, make_lost_tables
 from ..store.database import Database
 from .names import check_names
 from .opening import open_ledger
 from .output import as_json, counted, print_json, say, shown
 from .progress import progress
+from .refusals import DATABASE_ERRORS, sentence
 
 SQLITE_JOBS: Final = 2  # one folds while the other writes: there is one writer at a time
 EVENTS_A_PROCESS: Final = 20_000  # for fewer, starting a process takes longer than folding
@@ -82,6 +84,7 @@ def rebuild(
     check_names(names)
     with open_ledger() as ledger, _alone(ledger) as seat:
         make_lost_tables(seat, say)
+        remove_strays(seat)
         forget_strange_faults(ledger.store)
         streams = _chosen(ledger, names, environment)
         jobs = jobs or usual_jobs(ledger.store.database, sum(streams.values()))
@@ -127,15 +130,16 @@ def usual_jobs(database: Database, events: int) -> int:
 
 
 def fold_again(seat: Seat, streams: dict[str, int], jobs: int) -> Summary:
-    """Rebuild these streams (with their versions), and show how far it is; on Ctrl-C the rest stays as it was."""
+    """Rebuild these streams (with their versions), and show how far it is; stopped, the rest is as it was."""
     summary, began = Summary(), time.perf_counter()
     try:
         with progress("Rebuilding", sum(streams.values()), "events") as advanced:
             for rebuilt in rebuild_streams(seat, streams, jobs, advanced):
                 summary.add(rebuilt)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, LedgerUnavailable, *DATABASE_ERRORS) as error:
+        why = "Interrupted" if isinstance(error, KeyboardInterrupt) else sentence(error).rstrip(".")
         done = f"{summary.streams} of {counted(len(streams), 'stream')}"
-        raise click.ClickException(f"Interrupted: {done} rebuilt, the rest is as it was.") from None
+        raise click.ClickException(f"{why}: {done} rebuilt, the rest is as it was.") from None
     summary.seconds = time.perf_counter() - began
     return summary
 

@@ -11,9 +11,10 @@ import psycopg
 import sqlalchemy.exc
 
 from ..errors import ConfigurationError, LedgerUnavailable, Refusal, SchemaMismatch
+from ..store import ReadModelBroken, failures
 from .output import shown
 
-_DATABASE_ERRORS: Final = (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError, psycopg.Error, sqlite3.Error)
+DATABASE_ERRORS: Final = (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError, psycopg.Error, sqlite3.Error)
 
 
 class Group(click.Group):
@@ -42,19 +43,22 @@ class Commands(Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (Refusal, SchemaMismatch, ConfigurationError, *_DATABASE_ERRORS) as error:
+        except (Refusal, SchemaMismatch, ConfigurationError, ReadModelBroken, *DATABASE_ERRORS) as error:
             click.echo(f"Error: {sentence(error)}", err=True)
             ctx.exit(1)
 
 
 def sentence(error: Exception) -> str:
     """A refusal in one line: its sentence, and the details in parentheses."""
-    if isinstance(error, _DATABASE_ERRORS):
+    if isinstance(error, ReadModelBroken) or failures.of(error) is failures.Failure.BROKEN:
+        # Read models are folded where their tables are broken: it is another one.
+        return f"A table of the ledger itself is damaged ({_reason(error)}): restore the database from a backup."
+    if isinstance(error, DATABASE_ERRORS):
         return _said(LedgerUnavailable(), {"database": _reason(error)})
     if not isinstance(error, Refusal):
         return shown(str(error))
     details = dict(error.details)
-    if isinstance(error.__cause__, _DATABASE_ERRORS):
+    if isinstance(error.__cause__, DATABASE_ERRORS):
         details["database"] = _reason(error.__cause__)
     return _said(error, details)
 

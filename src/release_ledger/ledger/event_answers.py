@@ -19,7 +19,7 @@ def history_event(event: Event, digest: bytes, emails: dict[str | None, str]) ->
     return {
         "version": event.originator_version,
         "type": event.TOPIC,
-        "data": event_data(event, _BESIDE),
+        "data": said_by(event, _BESIDE),
         "actor": emails.get(event.person_id),
         "recorded_by": event.recorded_by,
         "recorded_at": event.recorded_at,
@@ -38,11 +38,11 @@ def deployment_event(event: Event, emails: dict[str | None, str]) -> Answer:
         "occurred_at": event.occurred_at,
         "actor": emails.get(event.person_id),
         "recorded_by": event.recorded_by,
-        "data": event_data(event, _OF_DEPLOYMENT),
+        "data": said_by(event, _OF_DEPLOYMENT),
     }
 
 
-def event_data(event: Event, beside: frozenset[str]) -> Answer:
+def said_by(event: Event, beside: frozenset[str]) -> Answer:
     """What an event says of its own. A person's id stands in no event's own fields but those of tokens."""
     kind: Any = type(event)
     return {name: getattr(event, name) for name in _own(kind, beside)}

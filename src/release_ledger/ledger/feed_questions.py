@@ -129,9 +129,9 @@ _UNREADABLE: Final = Event()
 
 
 def _shown(event: Event, answer: Answer) -> Answer:
-    data = {name: value for name, value in answer["data"].items() if name not in _HIDDEN}
+    own = {name: value for name, value in answer["data"].items() if name not in _HIDDEN}
     names = {name: getattr(event, name, None) for name in ("project_name", "environment_name")}
-    return answer | {"data": data} | names
+    return answer | {"data": own} | names
 
 
 def _is_visible(stream: str, projects: Collection[str] | None) -> bool:

@@ -53,10 +53,10 @@ class Condition:
             return "not installed"
         if not self.readable or self.registered is None:
             return "missing"
-        if self.rebuilding:
-            return "rebuilding"
         if self.set_aside:
             return "set aside"
+        if self.rebuilding:
+            return "rebuilding"
         return "stale" if self.stale or self.registered != self.installed else "live"
 
     @property

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 from sqlalchemy import Table
 
 from ..events import Event
-from ..store.schema import METADATA
+from ..store.schema import METADATA, own_columns
+from ..store.seal import SEAL
 from .projection import Projection
 from .streams import kind_of
 
@@ -37,8 +38,8 @@ class LeftOut(NamedTuple):
     reason: str
 
 
-class _Refused(Exception):
-    """The projection would get into the way of others."""
+class Unusable(Exception):
+    """The projection would get into the way of others, or its rows could not be kept."""
 
 
 @cache
@@ -59,10 +60,10 @@ def _found() -> tuple[dict[str, Projection], list[LeftOut]]:
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: (not _is_ours(entry), entry.name)):
         try:
             projection: Projection = entry.load()()
-            _check(projection, found.values())
+            check_usable(projection, found.values())
         except (Exception, SystemExit) as error:
             reason = (
-                str(error) if isinstance(error, _Refused) else f"it does not load ({type(error).__name__}: {error})"
+                str(error) if isinstance(error, Unusable) else f"it does not load ({type(error).__name__}: {error})"
             )
             out.append(LeftOut(entry.value, reason))
         else:
@@ -74,24 +75,41 @@ def _is_ours(entry: EntryPoint) -> bool:
     return entry.dist is not None and entry.dist.name.lower().replace("_", "-") == OURS
 
 
-def _check(projection: Projection, others: Iterable[Projection]) -> None:
-    """Raise unless its name and definition can stand in a head, and what it makes in the database is its own."""
+def check_usable(projection: Projection, others: Iterable[Projection]) -> None:
+    """Raise `Unusable` unless its name and definition can stand in a head, what it makes in the database is its own,
+    and its table can hold rows of every stream and generation.
+    """
     name = projection.name
     for what, word in (("name", name), ("definition", projection.definition)):
         if not word or "=" in word or word.split() != [word]:
-            raise _Refused(f"its {what} {word!r} is empty, or has white space or `=` in it")
+            raise Unusable(f"its {what} {word!r} is empty, or has white space or `=` in it")
     others = list(others)
     if name in (other.name for other in others):
-        raise _Refused(f"there is another projection of the name {name}")
+        raise Unusable(f"there is another projection of the name {name}")
     taken = {each.lower() for table in METADATA.tables.values() for each in _made_by(table)}
     taken |= {each.lower() for other in others for each in _made_by(other.table)} | {*_TAKEN}
     for made in _made_by(projection.table):
         if not made.startswith(name):
-            raise _Refused(f"its table or index {made} does not begin with its name, {name}")
+            raise Unusable(f"its table or index {made} does not begin with its name, {name}")
         if made.lower() in taken:
-            raise _Refused(f"its table or index {made} is the ledger's, or another projection's")
+            raise Unusable(f"its table or index {made} is the ledger's, or another projection's")
         if len(made.encode()) > LONGEST_NAME:
-            raise _Refused(f"the name of its table or index {made} is longer than {LONGEST_NAME} bytes")
+            raise Unusable(f"the name of its table or index {made} is longer than {LONGEST_NAME} bytes")
+    _check_columns(projection)
+
+
+def _check_columns(projection: Projection) -> None:
+    table, key = projection.table, tuple(projection.key)
+    ours = ("stream", "generation", SEAL)
+    missing = [name for name in ours if name not in table.columns]
+    if missing:
+        raise Unusable(f"its table has no column {missing[0]}: `read_model` makes one")
+    for name in key:
+        if name not in own_columns(table):
+            raise Unusable(f"its key {name} is no column of its own")
+    keyed = sorted(column.name for column in table.primary_key)
+    if keyed != sorted(("stream", "generation", *key)):
+        raise Unusable(f"its table is keyed by {', '.join(keyed)}, and not by stream, generation and its key {key}")
 
 
 def _made_by(table: Table) -> list[str]:

@@ -66,13 +66,15 @@ def rebuild_stream(
 ) -> Rebuilt:
     """Fold a stream anew and make its rows live; `advanced` is told of events folded, and may raise to stop it.
 
-    A companion folds half of the projections meanwhile, unless it is lost. Nothing is changed unless all of it is done.
+    Where it begins again, it tells of so many fewer. A companion folds half of the projections meanwhile, unless it is
+    lost. Nothing is changed unless all of it is done.
     Raises what the database has against it.
     """
-    in_the_way = "it was changed again and again meanwhile"
+    in_the_way, told = "it was changed again and again meanwhile", _Told(advanced)
     for _ in range(TRIES):
+        told.begin_again()
         try:
-            with closing(_Refold(seat, stream, advanced, companion)) as refold:
+            with closing(_Refold(seat, stream, told, companion)) as refold:
                 return refold.run()
         except Moved:
             continue
@@ -86,6 +88,21 @@ def rebuild_stream(
             in_the_way = f"somebody else had it locked: {error}".splitlines()[0]
             time.sleep(PAUSE_S)
     return Rebuilt(stream=stream, left=in_the_way)
+
+
+class _Told:
+    """Whoever is told of events folded, and how many of this stream it was told of."""
+
+    def __init__(self, advanced: Callable[[int], object]) -> None:
+        self._advanced, self._events = advanced, 0
+
+    def __call__(self, events: int) -> None:
+        self._events += events
+        self._advanced(events)
+
+    def begin_again(self) -> None:
+        if self._events:
+            self(-self._events)
 
 
 class _Refold:

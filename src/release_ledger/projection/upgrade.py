@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
 from sqlalchemy import func, select
 
 from ..store import Source, Statement, Store, open_store
-from ..store.read_models import Say, make_tables, register, unlike
+from ..store.read_models import Say, damage, make_tables, register, unlike
 from ..store.schema import PROJECTION_FAULTS, STREAMS
 from ..store.upgrade import upgrade_schema
 from .alone import Seat, alone
@@ -63,9 +63,17 @@ def upgrade_tables(store: Store, say: Say = _quietly) -> None:
     forget_strange_faults(store)
 
 
+def damaged_tables(store: Store, names: Iterable[str] | None = None) -> dict[str, list[str]] | None:
+    """By projection what of its table is not as declared; None where nobody may compare it."""
+    wanted = [each for name, each in installed().items() if names is None or name in names]
+    return damage(store.database, wanted)
+
+
 def make_lost_tables(seat: Seat, say: Say = _quietly) -> None:
-    """What `upgrade` made and somebody damaged. Raises `SchemaMismatch` where an upgrade has to come first."""
-    make_tables(seat.database, list(installed().values()), replace=False, say=say)
+    """What `upgrade` made and noted, and somebody damaged. Raises `SchemaMismatch` where an upgrade has to come."""
+    projections = list(installed().values())
+    make_tables(seat.database, projections, replace=False, say=say)
+    register(seat.database, projections)
 
 
 def fold_incomplete(store: Store, refold: Callable[[Seat, dict[str, int]], Came], say: Say = _quietly) -> Came | None:
@@ -87,8 +95,11 @@ def _is_complete(stream: str, folded: str) -> bool:
 
 
 def forget_strange_faults(store: Store) -> None:
-    """Forget the faults that nothing can mend: of streams that are gone, or that the projection does not fold."""
+    """Forget the faults that nothing can mend: of streams that are gone, or that the projection does not fold.
+
+    What a projection folds that is not installed here is for a host to say where it is.
+    """
     for row in store.read(_FAULTS, {}):
-        folds = {projection.name for projection in relevant(row["stream"])} if row["heads"] else set()
-        if row["projection"] not in folds:
+        folds = {projection.name for projection in relevant(row["stream"])}
+        if not row["heads"] or row["projection"] in installed().keys() - folds:
             store.write(FORGET_FAULT, {"name": row["projection"], "of_stream": row["stream"]})

@@ -10,20 +10,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from typing import Any, Final
 
 from eventsourcing.persistence import MapperDeserialisationError
 from sqlalchemy import Table, bindparam, select, tuple_
 
-from ..store import Head, ReadModelBroken, Source, Statement, Store
+from ..store import Head, ReadModelBroken, Row, Source, Statement, Store
 from ..store.codec import UnknownTopic
 from ..store.schema import own_columns
 from ..store.seal import SEAL
-from ..store.store import head_of, stream_names
-from .folded import fold_events, stored_events
-from .installed import listed, relevant
-from .live import sealed
+from ..store.store import events_after, head_of, stream_names
+from .installed import installed, listed, relevant
 from .projection import Key, Projection
+from .refolded import Refolded
+from .strays import strays
 
 ROWS_PER_READ: Final = 2_000
 
@@ -67,6 +68,8 @@ def verify(store: Store, names: Iterable[str] | None = None) -> Iterator[tuple[s
     """Each stream with its differences, as of one moment per stream: writes may go on meanwhile."""
     for stream in verifiable(store, names):
         yield stream, verify_stream(store, stream, names).first
+    for difference in strange(store, names):
+        yield difference.stream, [difference]
 
 
 def verifiable(source: Source, names: Iterable[str] | None = None) -> list[str]:
@@ -75,8 +78,15 @@ def verifiable(source: Source, names: Iterable[str] | None = None) -> list[str]:
 
 
 def verify_stream(store: Store, stream: str, names: Iterable[str] | None = None, *, keep: int | None = None) -> Found:
-    """The differences of one stream. Live rows are read in pieces; the folded ones are held, all of the stream."""
+    """The differences of one stream. However long it is, some thousand rows of each projection are held."""
     return _verify(store, stream, _wanted(stream, names), keep)
+
+
+def strange(source: Source, names: Iterable[str] | None = None) -> Iterator[Difference]:
+    """A difference for each projection that has rows of a stream that is not there."""
+    wanted = [each for name, each in installed().items() if names is None or name in names]
+    for projection, stream in strays(source, wanted):
+        yield _difference(projection, stream, (), None, "rows", "no such history")
 
 
 def _wanted(stream: str, names: Iterable[str] | None) -> list[Projection]:
@@ -84,26 +94,31 @@ def _wanted(stream: str, names: Iterable[str] | None) -> list[Projection]:
 
 
 def _verify(store: Store, stream: str, projections: list[Projection], keep: int | None) -> Found:
-    found = Found(keep)
+    found, looked_at = Found(keep), None
     try:
-        with store.snapshot() as source:
+        with store.snapshot() as source, Refolded(stream, projections) as folded:
             head = head_of(source, stream)
-            folded, failed = fold_events(projections, stored_events(source, head))
-            for projection in projections:
-                rows = None if projection.name in failed else folded.pop(projection.name)
-                for difference in _compare(source, head, projection, rows):
+            for looked_at in projections:
+                # Before all of the stream is folded in vain.
+                source.read(_rows_of(looked_at.table, looked_at.key, False), _place(head) | {"limit": 0})
+            looked_at = None
+            folded.fold(events_after(source, stream, upto=head.version))
+            for looked_at in projections:
+                for difference in _compare(source, head, looked_at, folded):
                     found.add(difference)
             return found
     except ReadModelBroken as error:
-        if len(projections) == 1:
-            return _only(keep, _whole(projections[0], stream, f"cannot be read: {error}"))
+        if looked_at is None:
+            raise
+        others = [projection for projection in projections if projection is not looked_at]
+        found = _only(keep, _whole(looked_at, stream, f"cannot be read: {error}"))
     except UnknownTopic:
         return Found(keep, newer=[stream])
     except MapperDeserialisationError:
         why = "an event of this stream cannot be read here"
         return _only(keep, *(_whole(projection, stream, why) for projection in projections))
-    for projection in projections:  # one table is broken: of the others each row is compared
-        found.merge(_verify(store, stream, [projection], keep))
+    if others:  # of these each row is compared
+        found.merge(_verify(store, stream, others, keep))
     return found
 
 
@@ -114,43 +129,42 @@ def _only(keep: int | None, *differences: Difference) -> Found:
     return found
 
 
-def _compare(source: Source, head: Head, projection: Projection, folded: dict[Key, Any] | None) -> Iterator[Difference]:
-    """The differences of one projection; empties `folded`."""
-    if folded is None:
-        yield _whole(projection, head.stream, "the fold fails on this stream")
+def _compare(source: Source, head: Head, projection: Projection, folded: Refolded) -> Iterator[Difference]:
+    """The differences of one projection."""
+    if projection.name in folded.failed:
+        yield _whole(projection, head.stream, folded.failed[projection.name])
         return
     if not listed(head.folded, projection.name):
         yield _whole(projection, head.stream, "set aside, or of another definition")
         return
-    for key, live in live_rows(source, head, projection):
-        expected = sealed(projection, head.stream, key, folded.pop(key, None))
-        yield from _columns(projection, head.stream, key, live, expected)
-    for key in sorted(folded):
-        yield from _columns(projection, head.stream, key, None, sealed(projection, head.stream, key, folded[key]))
+    for rows in _live_pieces(source, head, projection):
+        live = [(key, list(row.values())) for key, row in rows]
+        for (key, row), (_, values), folded_values in zip(rows, live, folded.take(projection, live), strict=True):
+            if folded_values is None:
+                yield _difference(projection, head.stream, key, None, "a row", "no row")
+            elif folded_values is not values:
+                for name, value, should_be in zip(row, values, folded_values, strict=True):
+                    if value != should_be or type(value) is not type(should_be):
+                        yield _difference(projection, head.stream, key, name, value, should_be)
+    for key in folded.rest(projection):
+        yield _difference(projection, head.stream, key, None, "no row", "a row")
 
 
-def _columns(
-    projection: Projection, stream: str, key: Key, live: dict[str, Any] | None, folded: dict[str, Any] | None
-) -> Iterator[Difference]:
-    unlike: list[tuple[str | None, Any, Any]] = []
-    if live is None or folded is None:
-        unlike = [(None, "no row" if live is None else "a row", "no row" if folded is None else "a row")]
-    else:
-        unlike = [(name, live[name], value) for name, value in folded.items() if live[name] != value]
-    for column, of_live, of_folded in unlike:
-        yield Difference(
-            projection=projection.name, stream=stream, key=key, column=column, live=of_live, folded=of_folded
-        )
-
-
-def live_rows(source: Source, head: Head, projection: Projection) -> Iterator[tuple[Key, dict[str, Any]]]:
+def live_rows(source: Source, head: Head, projection: Projection) -> Iterator[tuple[Key, Row]]:
     """The live rows of a stream with their keys, in the order of these, read in bounded pieces."""
-    place: dict[str, Any] = {"of_stream": head.stream, "of_generation": head.generation, "limit": ROWS_PER_READ}
+    return chain.from_iterable(_live_pieces(source, head, projection))
+
+
+def _place(head: Head) -> dict[str, Any]:
+    return {"of_stream": head.stream, "of_generation": head.generation}
+
+
+def _live_pieces(source: Source, head: Head, projection: Projection) -> Iterator[list[tuple[Key, Row]]]:
+    place = _place(head) | {"limit": ROWS_PER_READ}
     after: dict[str, Any] = {}
     while True:
         rows = source.read(_rows_of(projection.table, projection.key, bool(after)), place | after)
-        for row in rows:
-            yield tuple(row[name] for name in projection.key), row
+        yield [(tuple(row[name] for name in projection.key), row) for row in rows]
         if len(rows) < ROWS_PER_READ:
             return
         after = {f"after_{name}": rows[-1][name] for name in projection.key}
@@ -169,4 +183,10 @@ def _rows_of(table: Table, key: tuple[str, ...], continued: bool) -> Statement:
 
 
 def _whole(projection: Projection, stream: str, why: str) -> Difference:
-    return Difference(projection=projection.name, stream=stream, key=(), column=None, live=why, folded="complete rows")
+    return _difference(projection, stream, (), None, why, "complete rows")
+
+
+def _difference(
+    projection: Projection, stream: str, key: Key, column: str | None, live: object, folded: object
+) -> Difference:
+    return Difference(projection=projection.name, stream=stream, key=key, column=column, live=live, folded=folded)

@@ -90,6 +90,12 @@ def is_of_locks(error: BaseException) -> bool:
     )
 
 
+def is_of_rights(error: BaseException) -> bool:
+    """Whether whoever asked may only read: a role of that kind, or a standby."""
+    own = error.orig if isinstance(error, exc.DBAPIError) else error
+    return isinstance(own, psycopg.Error) and own.sqlstate in ("25006", "42501")
+
+
 def _of_postgresql(error: psycopg.Error) -> Failure:
     state = error.sqlstate
     if state is None:

@@ -1,7 +1,7 @@
 """Inspection: what a table is in the database, against what its read model declares.
 
 Both are asked of the database: beside the table that is there, the declared one is made for a moment, so that the
-same words are compared. Indexes and constraints that somebody added are not looked at.
+same words are compared. Indexes that somebody added are not looked at; what else was added can refuse or change rows.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from .statement import POSTGRESQL
 _BESIDE: Final = "release_ledger_compared"
 _TABLES: Final = ("r", "p", "table")
 _DROPS: Final = {"v": "VIEW", "view": "VIEW", "m": "MATERIALIZED VIEW", "f": "FOREIGN TABLE"}
+
+# SQLite has the constraints of a table in its statement only.
+_OF_SQL: Final = "a constraint of"
+_CONSTRAINT: Final = re.compile(r"\bCHECK\s*\(|\bREFERENCES\b", re.IGNORECASE)
 
 _KIND = {
     "postgresql": text("SELECT relkind::text FROM pg_class WHERE oid = to_regclass(:name)"),
@@ -43,6 +47,29 @@ _INDEXES = {
         " WHERE m.sql IS NOT NULL"
     ),
 }
+# What refuses or changes rows: a word for it, its name, and what it is.
+_ADDED = {
+    "postgresql": text(
+        "SELECT 'trigger', tgname, 'trigger ' || tgname FROM pg_trigger"
+        " WHERE tgrelid = to_regclass(:name) AND NOT tgisinternal"
+        " UNION ALL SELECT 'rule', rulename, 'rule ' || rulename FROM pg_rewrite WHERE ev_class = to_regclass(:name)"
+        " UNION ALL SELECT 'constraint', conname, pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE conrelid = to_regclass(:name) AND contype IN ('c', 'f')"
+        " UNION ALL SELECT 'row security of', relname, 'row security' FROM pg_class"
+        " WHERE oid = to_regclass(:name) AND relrowsecurity"
+    ),
+    "sqlite": text(
+        "SELECT type, name, type || ' ' || name FROM sqlite_master"
+        " WHERE type = 'trigger' AND lower(tbl_name) = lower(:name)"
+        " UNION ALL SELECT 'a constraint of', name, sql FROM sqlite_master"
+        " WHERE type = 'table' AND lower(name) = lower(:name)"
+    ),
+}
+# Of a relation its kind and a number that no other has.
+_HOLDER = {
+    "postgresql": text("SELECT relkind::text, oid::bigint FROM pg_class WHERE oid = to_regclass(:name)"),
+    "sqlite": text("SELECT type, rowid FROM sqlite_master WHERE lower(name) = lower(:name) AND type <> 'trigger'"),
+}
 
 
 class _Shape(NamedTuple):
@@ -50,6 +77,7 @@ class _Shape(NamedTuple):
 
     columns: frozenset[tuple[Any, ...]]
     indexes: dict[str, tuple[Any, ...]]
+    added: dict[str, str]
 
 
 def kind_of(connection: Connection, table: Table) -> str | None:
@@ -66,12 +94,38 @@ def drop_statement(kind: str, table: Table) -> str:
     return f"DROP {_DROPS.get(kind, 'TABLE')} {_quoted(table.name)}"
 
 
-def is_as_declared(connection: Connection, table: Table) -> bool:
-    """Whether there is such a table, with these columns (type, null, key) and at least these indexes."""
-    if not is_table(kind_of(connection, table)):
-        return False
+def free_names(connection: Connection, table: Table) -> None:
+    """Take from other relations the names of this table's key and indexes: a table that was renamed still has them.
+
+    They get others, but on SQLite, where an index has no other name than the one it was made with: it is dropped.
+    """
+    kind = connection.dialect.name
+    names = [str(index.name) for index in table.indexes]
+    for name in [*names, f"{table.name}_pkey"] if kind == "postgresql" else names:
+        asked = _quoted(name) if kind == "postgresql" else name
+        holder = connection.execute(_HOLDER[kind], {"name": asked}).one_or_none()
+        if holder is None:
+            continue
+        if kind == "sqlite" and holder[0] in ("index", "view"):
+            connection.exec_driver_sql(f"DROP {holder[0]} {_quoted(name)}")
+        else:
+            connection.exec_driver_sql(f"ALTER TABLE {_quoted(name)} RENAME TO {_quoted(f'of_{holder[1]}_{name}')}")
+
+
+def unlike_declared(connection: Connection, table: Table) -> list[str]:
+    """What is not as declared: a column (type, null, key), an index, a trigger, say. Empty where all is."""
+    kind = kind_of(connection, table)
+    if not is_table(kind):
+        return ["it is missing" if kind is None else "something else has its name"]
     found, declared = _shape(connection, table), _declared(connection, table)
-    return found.columns == declared.columns and declared.indexes.items() <= found.indexes.items()
+    columns = sorted({str(column[0]) for column in found.columns ^ declared.columns})
+    indexes = [name for name, index in declared.indexes.items() if found.indexes.get(name) != index]
+    is_declared = set(declared.added.values())
+    return [
+        *(f"column {name}" for name in columns),
+        *(f"index {name}" if name else "primary key" for name in sorted(indexes)),
+        *(name for name, what in sorted(found.added.items()) if what not in is_declared),
+    ]
 
 
 def _declared(connection: Connection, table: Table) -> _Shape:
@@ -95,9 +149,11 @@ def _shape(connection: Connection, table: Table) -> _Shape:
     name = {"name": _named(connection, table)}
     columns = connection.execute(_COLUMNS[connection.dialect.name], name).all()
     indexes = connection.execute(_INDEXES[connection.dialect.name], name).all()
+    added = connection.execute(_ADDED[connection.dialect.name], name).all()
     return _Shape(
         frozenset(map(tuple, columns)),
         {"" if is_key else name: tuple(map(_plain, index)) for name, is_key, *index in indexes},
+        {f"{kind} {name}": _plain(what) for kind, name, what in added if kind != _OF_SQL or _CONSTRAINT.search(what)},
     )
 
 

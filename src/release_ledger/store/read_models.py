@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, insert, select, tex
 from ..errors import SchemaMismatch
 from . import failures
 from .database import Database
-from .inspection import drop_statement, is_as_declared, is_table, kind_of
+from .inspection import drop_statement, free_names, is_table, kind_of, unlike_declared
 from .schema import PROJECTIONS, STREAMS
 from .upgrade import UPGRADE_FIRST, upgrading
 
@@ -50,7 +50,22 @@ def unlike(database: Database, projections: Iterable[ReadModel]) -> list[ReadMod
                     f"The read model {projection.name} is of definition {known[projection.name]}, which is newer than"
                     f" this release knows ({has}): install a newer one."
                 )
-        return [projection for projection in projections if not is_as_declared(connection, projection.table)]
+        return [projection for projection in projections if unlike_declared(connection, projection.table)]
+
+
+def damage(database: Database, projections: Iterable[ReadModel]) -> dict[str, list[str]] | None:
+    """By its name, what of a read model's table is not as declared; None where nobody may compare it.
+
+    On PostgreSQL a table is made for it, for a moment: a standby, or a role that only reads, cannot.
+    """
+    try:
+        with upgrading(database) if database.is_postgresql else database.engine.connect() as connection:
+            found = {each.name: unlike_declared(connection, each.table) for each in projections}
+    except Exception as error:
+        if failures.is_of_rights(error):
+            return None
+        raise
+    return {name: unlike for name, unlike in found.items() if unlike}
 
 
 def make_tables(database: Database, projections: Sequence[ReadModel], *, replace: bool, say: Say) -> None:
@@ -112,6 +127,7 @@ def _make(connection: Connection, projection: ReadModel) -> None:
     _take_off_heads(connection, projection.name)
     if kind is not None:
         connection.exec_driver_sql(drop_statement(kind, table))
+    free_names(connection, table)
     table.create(connection)
     _register(connection, projection)
 
