@@ -33,6 +33,7 @@ class DeploymentQuestions(EnvironmentQuestions):
             head = as_head(stream, picked(rows[0], "head"))
             require(source, head, "deployments")
             if rows[0]["deployment_number"] is None:
+                self._require_no_such_id(source, head, rows[0], deployment_id)
                 raise DeploymentNotFound()
             row = picked(rows[0], "deployment")
             answer = answers.deployment(row, environment_name, rows[0]["actor_email"])

@@ -11,6 +11,7 @@ from ..projection import environment_stream, project_stream
 from ..store import Head, Row, Source
 from ..store.store import as_head, person
 from . import answers, selects
+from .absence import require_newest_row, require_no_such_id
 from .answers import Answer
 from .as_of import ask_then
 from .asking import ask, picked, require, require_page, require_row, state_in
@@ -79,6 +80,8 @@ class EnvironmentQuestions(ProjectQuestions):
             total = state.deployments if status is None and version is None else None
             if total is not None:
                 require_page(head, "deployments", len(found), total, page, per_page)
+            elif len(found) <= per_page and state is not None:
+                require_newest_row(source, head, state.deployments)
             more = page * per_page < total if total is not None else len(found) > per_page
             return Page(items=found[:per_page], version=head.version, more=more, total=total)
 
@@ -95,12 +98,18 @@ class EnvironmentQuestions(ProjectQuestions):
             head = as_head(stream, picked(rows[0], "head"))
             require(source, head, "deployments")
             row, email = picked(rows[0], "deployment"), rows[0]["actor_email"]
+            if row["id"] is None:
+                self._require_no_such_id(source, head, rows[0], deployment_id)
             return answers.deployment(row, environment_name, email) if row["id"] is not None else None, head.version
 
         answer, version = self._of_environment(project_name, ask(self.store, [stream], question))
         if answer is None:
             raise DeploymentNotFound()
         return answer, version
+
+    def _require_no_such_id(self, source: Source, head: Head, row: Row, deployment_id: str) -> None:
+        state = state_in(source, head, row, "environments", "environment")
+        require_no_such_id(source, head, state.deployments if state else 0, deployment_id)
 
     def rollback_preview(
         self,

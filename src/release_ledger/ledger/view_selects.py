@@ -10,6 +10,7 @@ from sqlalchemy.sql.selectable import FromClause
 
 from ..projections.deployments import Deployments
 from ..projections.environments import NOW, Environments
+from ..projections.known_versions import KnownVersions
 from ..projections.projects import Projects
 from ..projections.release_candidates import ReleaseCandidates
 from ..projections.running_periods import NEWEST, RunningPeriods
@@ -22,6 +23,7 @@ HISTORY_PAGE = 50
 D, C = Deployments.table, ReleaseCandidates.table
 E, P = Environments.table, Projects.table
 R = RunningPeriods.table
+_CUT, _DEPLOYED = KnownVersions.table.alias("known_cut"), KnownVersions.table.alias("known_deployed")
 _HEAD, _PROJECT_HEAD = STREAMS.alias("head"), STREAMS.alias("project_head")
 _OF_PROJECT = and_(*here(C, "project_stream"))
 _CUTTER, _ACTOR = PEOPLE.alias("cutter"), PEOPLE.alias("actor")
@@ -33,6 +35,7 @@ def _project_part(start: FromClause) -> FromClause:
         .outerjoin(P, belongs(P, _PROJECT_HEAD))
         .outerjoin(C, _OF_PROJECT & (C.c.release_candidate_version == bindparam("version")))
         .outerjoin(_CUTTER, _CUTTER.c.person_id == C.c.person_id)
+        .outerjoin(_CUT, and_(*here(_CUT, "project_stream"), _CUT.c.release_candidate_version == bindparam("version")))
     )
 
 
@@ -40,6 +43,7 @@ _PROJECT_COLUMNS: tuple[Label[Any], ...] = (
     *labelled(_PROJECT_HEAD, "project_head", *HEAD_COLUMNS),
     *labelled(P, "of_project"),
     *labelled(C, "candidate"),
+    *labelled(_CUT, "known_cut"),
     _CUTTER.c.email.label("cutter_email"),
 )
 PROJECT_VIEW = Statement(
@@ -90,11 +94,15 @@ def _view_with_deployment(deployment: Select[Any]) -> Statement:
         _project_part(with_key(_environment_part(anchor())))
         .outerjoin(meant, true())
         .outerjoin(_ACTOR, _ACTOR.c.person_id == meant.c.person_id)
+        .outerjoin(
+            _DEPLOYED, and_(*here(_DEPLOYED, "stream"), _DEPLOYED.c.release_candidate_version == bindparam("version"))
+        )
     )
     columns = (
         *_ENVIRONMENT_COLUMNS,
         *_PROJECT_COLUMNS,
         *labelled(meant, "deployment"),
+        *labelled(_DEPLOYED, "known_deployed"),
         _ACTOR.c.email.label("actor_email"),
     )
     return Statement(select(*columns, *KEY_COLUMNS).select_from(parts).limit(1))
@@ -123,6 +131,34 @@ HISTORY = Statement(
     .where(*_HERE, D.c.number < bindparam("before"))
     .order_by(D.c.number.desc())
     .limit(HISTORY_PAGE)
+)
+# The deployments whose ids come before and after one that is not found, and the newest of all.
+NEIGHBOURS = Statement(
+    select(
+        select(D.c.number)
+        .where(*_HERE, D.c.id < bindparam("deployment_id"))
+        .order_by(D.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+        .label("before"),
+        select(D.c.number)
+        .where(*_HERE, D.c.id > bindparam("deployment_id"))
+        .order_by(D.c.id)
+        .limit(1)
+        .scalar_subquery()
+        .label("after"),
+        select(D.c.number).where(*_HERE).order_by(D.c.number.desc()).limit(1).scalar_subquery().label("newest"),
+    )
+)
+NEWEST_OF = Statement(
+    select(*labelled(_DEPLOYED, "known_deployed"), *labelled(D, "deployment")).select_from(
+        anchor()
+        .outerjoin(
+            _DEPLOYED,
+            and_(*here(_DEPLOYED, "of_stream"), _DEPLOYED.c.release_candidate_version == bindparam("version")),
+        )
+        .outerjoin(D, and_(*_HERE, D.c.number == _DEPLOYED.c.number))
+    )
 )
 SUCCESS_OF = Statement(
     select(*labelled(D, "deployment"))

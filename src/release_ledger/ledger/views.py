@@ -18,6 +18,7 @@ from ..projections.environments import NOW
 from ..projections.running_periods import NEWEST
 from ..store import Head, Row, Source
 from ..store.store import as_head
+from .absence import require_newest_of, require_no_such_id, require_seen
 from .asking import NotLive, answers_for, picked, require, require_newest, require_numbers, state_in
 from .keeping import NO_KEY, kept_in
 from .view_selects import (
@@ -98,6 +99,8 @@ class View:
         require(self.source, self.head, "deployments")
         place = {"of_stream": self.head.stream, "version": version}
         rows = self.source.read(SUCCESS_OF, place)
+        if not rows:
+            require_newest_of(self.source, self.head, version)
         return cast(Deployment, picked(rows[0], "deployment")) if rows else None
 
 
@@ -107,7 +110,7 @@ def project_view(source: Source, project_name: str, version: str = "", key: Mapp
     row = source.read(PROJECT_VIEW, {"project_stream": stream, "version": version, **key})[0]
     head = as_head(stream, picked(row, "project_head"))
     view = View(source=source, head=head, project_head=head, access=row["access_mark"], kept=kept_in(row))
-    _fill_project(view, row)
+    _fill_project(view, row, version)
     view.known["projects"] = {(): view.project}
     return view
 
@@ -135,7 +138,7 @@ def environment_view(
     head = as_head(stream, picked(row, "head"))
     project_head = as_head(projects, picked(row, "project_head"))
     view = View(source=source, head=head, project_head=project_head, access=row["access_mark"], kept=kept_in(row))
-    _fill_project(view, row)
+    _fill_project(view, row, version)
     view.environment = state_in(source, head, row, "environments", "environment")
     view.known = {"environments": {(NOW,): view.environment}, "deployments": {}}
     view.known["running_periods"] = {(NEWEST,): _newest_period(view, row)}
@@ -146,6 +149,7 @@ def environment_view(
             view.target, view.target_email = cast(Deployment, target), row["actor_email"]
             view.known["deployments"][(target["number"],)] = dict(target)
         _require_meant(view, version, deployment_id)
+        _require_absent(view, row, deployment_id)
     return view
 
 
@@ -162,6 +166,17 @@ def _require_meant(view: View, version: str, deployment_id: str | None) -> None:
         raise NotLive(view.head.stream, "deployments")
 
 
+def _require_absent(view: View, row: Row, deployment_id: str | None) -> None:
+    """Raise `NotLive` where there is another deployment than was found: a newer one, or one of this id."""
+    target = view.target
+    if deployment_id is None and (target is None or target["finished"]):
+        found = target["number"] if target is not None else None
+        require_seen(view.source, view.head, row, "known_deployed", "deployments", found)
+    elif target is None:
+        count = view.environment.deployments if view.environment else 0
+        require_no_such_id(view.source, view.head, count, deployment_id or "")
+
+
 def _newest_period(view: View, row: Row) -> Row | None:
     """The newest running period, if any: the fold of a report needs it."""
     if not answers_for(view.source, view.head, "running_periods"):
@@ -173,7 +188,7 @@ def _newest_period(view: View, row: Row) -> Row | None:
     return newest
 
 
-def _fill_project(view: View, row: Row) -> None:
+def _fill_project(view: View, row: Row, version: str) -> None:
     head = view.project_head
     view.project = state_in(view.source, head, row, "projects", "of_project")
     if "candidate_number" in row:
@@ -181,3 +196,5 @@ def _fill_project(view: View, row: Row) -> None:
         candidate = picked(row, "candidate")
         if candidate["number"] is not None:
             view.candidate, view.candidate_email = cast(Candidate, candidate), row["cutter_email"]
+        elif version:
+            require_seen(view.source, head, row, "known_cut", "release_candidates", None)
