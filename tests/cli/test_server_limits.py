@@ -18,6 +18,7 @@ from release_ledger.cli.front import Front
 from release_ledger.cli.limits import CONNECTIONS, FILES_OTHERWISE, HEADERS_BYTES, THREADS
 from release_ledger.cli.server import _connections
 from release_ledger.cli.wsgi import Environ
+from release_ledger.log import log_as_json
 from tests.cli.test_slow_clients import connected
 from tests.support.granian_process import Echo
 from tests.support.server import LiveServer, wait_for
@@ -136,6 +137,7 @@ def test_all_bodies_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_an_application_that_fails_is_answered_for(capfd: pytest.CaptureFixture[str]) -> None:
     """In the contract's shape; also when it wanted to end the process."""
+    log_as_json()  # to this test's standard error, not to that of whoever was here before
 
     def fail(*_: object) -> Iterable[bytes]:
         raise SystemExit

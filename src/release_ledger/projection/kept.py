@@ -27,7 +27,7 @@ FEW_EVENTS: Final = EVENTS_PER_READ
 WAITING: Final = 1
 """Threads that wait for a turn. A server's process has four, and others than those who wait need some."""
 
-TURN_WITHIN_S: Final = 30.0
+TURN_WITHIN_S: Final = 10.0
 LET_OTHERS_S: Final = 0.001
 KEPT_BYTES: Final = 256 * 1024 * 1024
 """Of all streams together; but those that a question needs are kept, however long they are."""
@@ -207,7 +207,8 @@ def _is_same(kept: Kept, head: Head) -> bool:
 
 def kept_beside(store: Store) -> KeptStreams:
     """The folded streams of the store's database."""
-    kept: KeptStreams = store.database.beside.setdefault(KeptStreams, KeptStreams())
+    beside = store.database.beside
+    kept: KeptStreams = beside.get(KeptStreams) or beside.setdefault(KeptStreams, KeptStreams())
     return kept
 
 
