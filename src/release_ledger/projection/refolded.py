@@ -27,12 +27,14 @@ PAGE_EVENTS: Final = 1_000
 HELD_ROWS: Final = 5_000  # of one projection; then a quarter of them goes into the file
 HELD_BYTES: Final = 4_000_000  # of one projection, by the events that they were made of
 _PAGES: Final = "PRAGMA cache_size = -16000"
-_TABLE: Final = "CREATE TABLE folded (projection TEXT, key BLOB, row BLOB, PRIMARY KEY (projection, key)) WITHOUT ROWID"
+_TABLE: Final = "CREATE TABLE folded (place INTEGER, key BLOB, row BLOB, PRIMARY KEY (place, key)) WITHOUT ROWID"
 _PUT: Final = "INSERT INTO folded VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET row = excluded.row"
-_TAKE: Final = "DELETE FROM folded WHERE projection = ? AND key = ? RETURNING row"
-_ROW: Final = "SELECT row FROM folded WHERE projection = ? AND key = ?"
-_REST: Final = "SELECT key FROM folded WHERE projection = ? ORDER BY key"
-_PACK: Final = msgspec.msgpack.Encoder().encode
+_REMOVE: Final = "DELETE FROM folded WHERE place = ? AND key = ?"
+_ROW: Final = "SELECT row FROM folded WHERE place = ? AND key = ?"
+_RANGE: Final = "SELECT key, row FROM folded WHERE place = ? AND key BETWEEN ? AND ? LIMIT ?"
+_REST: Final = "SELECT key FROM folded WHERE place = ? ORDER BY key"
+# Of two values that are not of one type, or not equal, other bytes.
+_PACK: Final = msgspec.msgpack.Encoder(decimal_format="number", uuid_format="bytes").encode
 _UNPACK: Final = msgspec.msgpack.Decoder().decode
 
 Values = list[Any]
@@ -47,7 +49,8 @@ class Refolded:
     def __init__(self, stream: str, projections: Iterable[Projection]) -> None:
         self._stream, self._file = stream, _File()
         self.failed: dict[str, str] = {}
-        self._folds = [(projection, _held(self._file, projection)) for projection in projections]
+        self._places = {projection.name: place for place, projection in enumerate(projections)}
+        self._folds = [(projection, self._held(projection)) for projection in projections]
 
     def fold(self, stored: Iterable[Row]) -> None:
         """Fold stored events, from the first to the last. Raises what an event that cannot be read raises."""
@@ -72,33 +75,49 @@ class Refolded:
         return [(projection, held) for projection, held in self._folds if projection.name not in self.failed]
 
     def _put(self, projection: Projection, changes: Changes) -> None:
-        gone, made = [], []
+        place, gone, made = self._places[projection.name], [], []
         try:
             for key, row in changes:
                 values = sealed(projection, self._stream, key, row)
                 if values is None:
-                    gone.append((projection.name, _PACK(key)))
+                    gone.append((place, _PACK(key)))
                 else:
-                    made.append((projection.name, _PACK(key), _PACK(list(values.values()))))
+                    made.append((place, _PACK(key), _PACK(list(values.values()))))
         except RAISED as error:
             self.failed[projection.name] = f"the rows of its fold cannot be written: {_named(error)}"
         else:
-            for place in gone:
-                self._file.ask(_TAKE, place)
-            self._file.put(made)
+            self._file.change(_REMOVE, gone)
+            self._file.change(_PUT, made)
 
-    def take(self, projection: Projection, keys: Sequence[Key]) -> list[Values | None]:
-        """Of each key the values in the order of the table's own columns, and the seal; None where there is no row."""
-        found: list[Values | None] = []
-        for key in keys:
-            row = self._file.ask(_TAKE, (projection.name, _packed(key)))
-            found.append(None if row is None else _UNPACK(row))
+    def take(self, projection: Projection, rows: Sequence[tuple[Key, Values]]) -> list[Values | None]:
+        """What the values of each of these rows should be: the very ones that were given, or others; None for no row.
+
+        Values are in the order of the table's own columns, and the seal.
+        """
+        place = self._places[projection.name]
+        keys = [_packed(key) for key, _ in rows]
+        known = self._file.among(place, [key for key in keys if key is not None])
+        self._file.change(_REMOVE, [(place, key) for key in known.keys() & set(keys)])
+        found = []
+        for key, (_, values) in zip(keys, rows, strict=True):
+            row = known.pop(key, None) if key is not None else None
+            found.append(None if row is None else values if row == _packed(values) else _UNPACK(row))
         return found
 
     def rest(self, projection: Projection) -> Iterator[Key]:
         """The keys of the rows that were not taken."""
-        for key in self._file.rest(projection.name):
+        for key in self._file.rest(self._places[projection.name]):
             yield tuple(_UNPACK(key))
+
+    def _held(self, projection: Projection) -> Held:
+        # A function, and no method: in a circle with itself, what is held would stay until garbage is collected.
+        file, place, names = self._file, self._places[projection.name], own_columns(projection.table)
+
+        def load(key: Key) -> Any:
+            row = file.row(place, _PACK(key))
+            return None if row is None else projection.load(dict(zip(names, _UNPACK(row), strict=False)))  # no seal
+
+        return Held(load, AllWritten())
 
     def __enter__(self) -> Self:
         return self
@@ -110,7 +129,7 @@ class Refolded:
 
 
 class _File:
-    """Rows by projection and key, packed. Raises `LedgerUnavailable`, and `check` does from then on."""
+    """Rows by the place of their projection and by key, packed. Raises `LedgerUnavailable`, `check` from then on."""
 
     def __init__(self) -> None:
         self._lost: sqlite3.Error | None = None
@@ -118,19 +137,30 @@ class _File:
         for statement in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", _PAGES, _TABLE, "BEGIN"):
             self._connection.execute(statement)
 
-    def ask(self, sql: str, place: tuple[str, bytes | None]) -> bytes | None:
-        """The row in this place, if there is one."""
+    def row(self, place: int, key: bytes) -> bytes | None:
         with self._watched():
-            found = self._connection.execute(sql, place).fetchall()
+            found = self._connection.execute(_ROW, (place, key)).fetchall()
             return found[0][0] if found else None
 
-    def put(self, rows: Iterable[tuple[str, bytes, bytes]]) -> None:
+    def among(self, place: int, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The rows of these keys, perhaps with some others: mostly they follow one another."""
+        if not keys:
+            return {}
+        most = 2 * len(keys)
         with self._watched():
-            self._connection.executemany(_PUT, rows)
+            found = self._connection.execute(_RANGE, (place, min(keys), max(keys), most)).fetchall()
+        if len(found) < most:
+            return dict(found)
+        rows = ((key, self.row(place, key)) for key in keys)
+        return {key: row for key, row in rows if row is not None}
 
-    def rest(self, name: str) -> Iterator[bytes]:
+    def change(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         with self._watched():
-            for (key,) in self._connection.execute(_REST, (name,)):
+            self._connection.executemany(sql, rows)
+
+    def rest(self, place: int) -> Iterator[bytes]:
+        with self._watched():
+            for (key,) in self._connection.execute(_REST, (place,)):
                 yield key
 
     @contextmanager
@@ -150,20 +180,10 @@ class _File:
         self._connection.close()
 
 
-def _held(file: _File, projection: Projection) -> Held:
-    names = own_columns(projection.table)
-
-    def load(key: Key) -> Any:
-        row = file.ask(_ROW, (projection.name, _PACK(key)))
-        return None if row is None else projection.load(dict(zip(names, _UNPACK(row), strict=False)))  # but the seal
-
-    return Held(load, AllWritten())
-
-
-def _packed(key: Key) -> bytes | None:
-    """None for what no fold ever made a key of."""
+def _packed(values: Sequence[Any]) -> bytes | None:
+    """None for what no fold ever made."""
     try:
-        return _PACK(key)
+        return _PACK(values)
     except (TypeError, ValueError, OverflowError):
         return None
 

@@ -138,13 +138,13 @@ def _compare(source: Source, head: Head, projection: Projection, folded: Refolde
         yield _whole(projection, head.stream, "set aside, or of another definition")
         return
     for rows in _live_pieces(source, head, projection):
-        expected = folded.take(projection, [key for key, _ in rows])
-        for (key, live), values in zip(rows, expected, strict=True):
-            if values is None:
+        live = [(key, list(row.values())) for key, row in rows]
+        for (key, row), (_, values), folded_values in zip(rows, live, folded.take(projection, live), strict=True):
+            if folded_values is None:
                 yield _difference(projection, head.stream, key, None, "a row", "no row")
-            elif values != list(live.values()):
-                for (name, value), should_be in zip(live.items(), values, strict=True):
-                    if value != should_be:
+            elif folded_values is not values:
+                for name, value, should_be in zip(row, values, folded_values, strict=True):
+                    if value != should_be or type(value) is not type(should_be):
                         yield _difference(projection, head.stream, key, name, value, should_be)
     for key in folded.rest(projection):
         yield _difference(projection, head.stream, key, None, "no row", "a row")
