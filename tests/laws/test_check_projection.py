@@ -16,7 +16,7 @@ from release_ledger.projection import Projection, Rows, installed, on, read_mode
 from release_ledger.testing import check_projection
 from release_ledger.testing.histories import Step, events_of, legal_histories
 
-MANY = 300
+MANY = 100
 SUCCESS = {"release_candidate_version": "1.0.0-rc2", "status": "success"}
 LIVELY = [
     Step("deploy", "production", {"release_candidate_version": "1.0.0-rc2"}),

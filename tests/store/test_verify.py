@@ -60,6 +60,18 @@ def test_rows_of_long_streams_are_compared_a_few_at_once(store: Store) -> None:
     assert found.counts == {"deployments": 5}
 
 
+@pytest.mark.usefixtures("a_few_at_once")
+def test_rows_far_apart_are_compared_too(store: Store) -> None:
+    """Between those that are left there are many that are gone."""
+    append(store, configured(), *(requested(number) for number in range(1, 13)))
+    run(store, "DELETE FROM deployments WHERE number BETWEEN 2 AND 11", "UPDATE deployments SET kind = 'rollback'")
+
+    found = verify_stream(store, PRODUCTION, ["deployments"])
+
+    differing = [(*each.key, each.column) for each in found.first]
+    assert differing == [(1, "kind"), (12, "kind"), *((number, None) for number in range(2, 12))]
+
+
 @on_sqlite
 @pytest.mark.usefixtures("a_few_at_once")
 def test_memory_does_not_grow_with_the_stream(store: Store) -> None:

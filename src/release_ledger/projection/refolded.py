@@ -129,7 +129,7 @@ class Refolded:
 
 
 class _File:
-    """Rows by the place of their projection and by key, packed. Raises `LedgerUnavailable`; then `check` does, too."""
+    """Rows by the place of their projection and by key, packed. Raises `LedgerUnavailable`, `check` from then on."""
 
     def __init__(self) -> None:
         self._lost: sqlite3.Error | None = None
