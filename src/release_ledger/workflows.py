@@ -1,20 +1,16 @@
-"""Workflows: what is sent to them, and what their runs' words mean. Pure; facts from GitHub's documentation.
+"""Workflows of any kind: what is sent to them, and what is told of their runs. Pure.
 
-A workflow is a setting: `{"kind": "github", "workflow": "deploy.yml", "ref": "main", "parameters": {…}}` or
-`{"kind": "http", "url": "https://…"}`.
+A workflow is a setting, `{"kind": "http", "url": "https://…", "parameters": {…}}` say; the kinds are in `worker`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from .events import Json
-from .versions import read_moment, write_moment
 
-KINDS: Final = ("github", "http")
 PREFIX: Final = "aviator_"
 PLACEHOLDERS: Final = ("commit", "environment", "kind", "release_candidate_version", "release_version")
 _PLACEHOLDER: Final = re.compile(r"\$\{([^}]*)\}")
@@ -29,42 +25,20 @@ SECRET_VALUE: Final = re.compile(
     r"|(?i:\bbearer\s+\S|\bbasic\s+[a-z0-9+/]{12,}={0,2}(?:\s|$))"
 )
 _RANDOM: Final = re.compile(r"(?=\S*[a-z])(?=\S*[A-Z])(?=\S*[0-9])[A-Za-z0-9+/=_-]{32,}")
-# Of a run of GitHub Actions: the status of the deployment that it is for.
-_STATUSES: Final = {
-    "queued": "pending",
-    "requested": "pending",
-    "waiting": "pending",
-    "pending": "pending",
-    "in_progress": "in_progress",
-}
-_CONCLUSIONS: Final = {
-    "success": "success",
-    "failure": "failure",
-    "timed_out": "failure",
-    "startup_failure": "failure",
-    "cancelled": "canceled",
-}
 
 
-def status_of_run(status: str, conclusion: str | None) -> tuple[str, str | None] | None:
-    """The deployment's status and error message; None for a status that says nothing. A conclusion always ends it."""
-    if conclusion is None and status != "completed":
-        known = _STATUSES.get(status)
-        return (known, None) if known is not None else None
-    ended = _CONCLUSIONS.get(conclusion or "")
-    if ended is None:
-        return "error", f"The workflow's run ended as {conclusion or 'unknown'}."
-    return ended, "The workflow's run timed out." if conclusion == "timed_out" else None
+class Standing(NamedTuple):
+    """How a run stands. `status`: of the deployment that it is for, None where it says nothing.
 
-
-def moment_of_run(updated_at: str, attempt: int) -> str:
-    """When a run stood so, for the order of its reports: time decides, and the attempt only within one second.
-
-    That is enough: the attempts of a run follow one another, so that what is told of a later one is never older.
-    GitHub gives whole seconds, in which one attempt may end and the next begin. Raises `ValueError` for what is no
-    moment.
+    `attempt` counts from 1 on, where a run can be started again; `occurred_at` is None for now.
     """
-    return write_moment(read_moment(updated_at) + timedelta(microseconds=min(attempt, 999_999)))
+
+    run_id: str
+    url: str | None
+    status: str | None
+    error_message: str | None
+    attempt: int
+    occurred_at: str | None
 
 
 def looks_secret(name: str, value: str) -> bool:
