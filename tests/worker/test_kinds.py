@@ -8,12 +8,14 @@ from typing import Any, ClassVar, Final
 
 import pytest
 
+from release_ledger.ledger import Ledger
 from release_ledger.outgoing import Trouble
+from release_ledger.settings import Settings
 from release_ledger.worker import Worker
 from release_ledger.worker.kinds import Found, Kind, SettingKey, Standing, Started
 from release_ledger.worker.registry import KINDS
 from tests.http.client import EnvironmentClient, Service, fine, refused
-from tests.support.working import eventually, working
+from tests.support.working import API, Shop, eventually, working
 
 BELL: Final = {"kind": "bell", "tower": "north"}
 
@@ -152,6 +154,19 @@ def test_a_third_kind_is_set_with_its_own_keys(rung: EnvironmentClient) -> None:
     ):
         answer = rung.client.put(rung.path, {"deploy_workflow": workflow})
         assert refused(answer, 400, "invalid_request")["details"] == {"deploy_workflow": wrong}
+
+
+def test_a_run_that_cannot_be_looked_at(ledger: Ledger, upgraded_url: str) -> None:
+    """A history may name a run of a workflow that has none: nobody is asked for it, and silence is told as silence."""
+    shop = Shop(ledger, "production", workflow={"kind": "whistle"}, stuck_after_s=1)
+
+    with working(ledger, Settings(database_url=upgraded_url)):
+        deployment = shop.deploy()
+        assert eventually(lambda: ledger.wish_of("trigger", deployment).status == "done")  # type: ignore[union-attr]
+        ledger.run_claimed(ledger.wish_of("trigger", deployment), run_id="77", run_url=None, by=API)  # type: ignore[arg-type]
+        ended = shop.becomes("error", deployment)
+
+    assert ended["error_message"] == "No report for 1 s, and no run of it is known."
 
 
 def test_a_kind_that_only_starts(service: Service) -> None:

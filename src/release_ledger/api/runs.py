@@ -101,6 +101,9 @@ def github_webhook(body: dict[str, Any]) -> Response:
 def _told(wish: Wish, run_id: str) -> Response:
     """What a run is for, after it was told which run it is."""
     require_project(wish.project_name)
+    kind = (wish.workflow or {}).get("kind", GitHubActions.name)  # a build that nobody was to start may be anybody's
+    if kind != GitHubActions.name:
+        raise InvalidRequest(workflow_run_id=f"its workflow is of kind {kind}, which has no runs of GitHub Actions")
     url = _url_of(wish.repo, run_id)
     return once(
         lambda by: ledger().run_claimed(wish, run_id=run_id, run_url=url, by=by),
