@@ -21,7 +21,7 @@ from ..ledger.outbox_questions import Wish
 from ..outgoing import Trouble
 from ..outgoing.addresses import Permitted, address_in, origin_of, says_loopback
 from ..settings import ALLOW_PRIVATE_ADDRESSES, HTTP_SECRET, Settings
-from ..workflows import SECRET_VALUE, inputs, looks_secret
+from ..workflows import SECRET_ADDRESS, SECRET_NAME, SECRET_VALUE, inputs, looks_secret
 from .kinds import Kind, SettingKey, Started, known_values, own_inputs
 
 UNSIGNED: Final = "The request cannot be signed: RELEASE_LEDGER_HTTP_SECRET is not set."
@@ -31,13 +31,6 @@ _SHOWN_TO_ALL: Final = (
 )
 _SECRET_NAME_IN_URL: Final = re.compile(r"(?:^|[^a-z])(?:key|sig|sas|hmac|jwt)(?:$|[^a-z])|signature", re.IGNORECASE)
 _LONG_IN_URL: Final = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9+/=_]{24,}")
-# Addresses that are a secret themselves: whoever knows them may post.
-_SECRET_ADDRESS: Final = re.compile(
-    r"hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/."
-    r"|discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/.|webhook\.office(?:365)?\.com/webhook|outlook\.office\.com/webhook"
-    r"|hooks\.zapier\.com/hooks/.|api\.telegram\.org/bot",
-    re.IGNORECASE,
-)
 
 
 class SignedHttp(Kind):
@@ -116,10 +109,13 @@ def _never_called(url: str, allows_private: bool) -> str | None:
 def _has_secret(url: str) -> bool:
     """Whether an address has a secret in it: settings are shown to whoever may read. Raises `ValueError` for no URL."""
     parts = urlsplit(url)
-    if _SECRET_ADDRESS.search(f"{parts.hostname}{unquote(parts.path)}") or SECRET_VALUE.search(unquote(url)):
+    if SECRET_ADDRESS.search(f"{parts.hostname}{unquote(parts.path)}") or SECRET_VALUE.search(unquote(url)):
         return True
     given = (pair for text in (parts.query, parts.fragment) for pair in parse_qsl(text, max_num_fields=1000))
     return any(
-        looks_secret(name, value) or _SECRET_NAME_IN_URL.search(name) or _LONG_IN_URL.fullmatch(value)
+        SECRET_NAME.search(name)
+        or _SECRET_NAME_IN_URL.search(name)
+        or _LONG_IN_URL.fullmatch(value)
+        or looks_secret(name, value)
         for name, value in given
     )
