@@ -213,6 +213,31 @@ def test_what_github_would_refuse(production: EnvironmentClient, key: str, value
     assert set(said_of(production, GITHUB | {key: value})) == {key}
 
 
+@pytest.mark.parametrize(
+    ("workflow", "unknown"),
+    [
+        (GITHUB | {"paramters": {"color": "blue"}}, "paramters"),
+        (GITHUB | {"url": "https://deploy.example/hook"}, "url"),
+        (HTTP | {"ref": "main"}, "ref"),
+        (GITHUB | {"": "x"}, ""),
+    ],
+)
+def test_a_key_that_the_kind_does_not_have(
+    production: EnvironmentClient, workflow: dict[str, Any], unknown: str
+) -> None:
+    """It would be ignored at every deployment: the refusal names it and those that there are."""
+    own = "url" if workflow["kind"] == "http" else "workflow, ref"
+
+    said = said_of(production, workflow)
+
+    assert said == {unknown: [f"Unknown key: of this kind there are kind, parameters, prefix, {own}."]}
+
+
+def test_unknown_keys_beside_a_workflow_are_ignored(production: EnvironmentClient) -> None:
+    """As in every body."""
+    assert fine(production.client.put(production.path, {"deploy_workflow": GITHUB, "paramters": {}}))
+
+
 def test_a_signed_request_needs_the_secret(upgraded_url: str) -> None:
     """Without it nothing could be signed: the refusal names the variable."""
     service = Service(upgraded_url, http_secret=None)

@@ -32,13 +32,15 @@ def mend(shapes: dict[str, Described], of_bodies: Iterable[str]) -> None:
 
 
 def _of_kinds(workflow: Described) -> None:
-    """Each kind has keys of its own."""
+    """Each kind has keys of its own, beside those of all, and no others."""
+    common, required = workflow.pop("properties"), workflow.pop("required")
     workflow.pop("additionalProperties", None)
-    workflow["properties"] |= {key.name: _text(key) for kind in KINDS.values() for key in kind.keys}
     workflow["anyOf"] = [
         {
-            "properties": {"kind": {"type": "string", "enum": [name]}},
-            "required": [key.name for key in kind.keys if key.required],
+            "type": "object",
+            "properties": common | {"kind": _TEXT | {"enum": [name]}} | {key.name: _text(key) for key in kind.keys},
+            "required": required + [key.name for key in kind.keys if key.required],
+            "additionalProperties": False,
         }
         for name, kind in KINDS.items()
     ]

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, Final
 
 from flask import current_app
-from marshmallow import EXCLUDE, INCLUDE, Schema, ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import EXCLUDE, INCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
 from ..worker.kinds import Kind, SettingKey
 from ..worker.registry import KINDS
@@ -47,12 +47,14 @@ class WorkflowSchema(Schema):
 
     @validates_schema(skip_on_field_errors=False)
     def of_its_kind(self, workflow: dict[str, Any], **_: Any) -> None:
-        """Each kind has its own keys, and says what is wrong with them."""
+        """Each kind has its own keys, and says what is wrong with them. No other is taken: it would do nothing."""
         kind = KINDS.get(workflow.get("kind", ""))
         if kind is None:
             return
         own = {name: value for name, value in workflow.items() if name not in self.fields}
         wrong: dict[str, Any] = _keys_of(kind)().validate(own)
+        names = [*self.fields, *(key.name for key in kind.keys)]
+        wrong |= {name: [f"Unknown key: of this kind there are {', '.join(names)}."] for name in own.keys() - {*names}}
         wrong = wrong or {name: [said] for name, said in kind.refusals(own, current_app.extensions["settings"]).items()}
         if wrong:
             raise ValidationError(wrong)
@@ -63,12 +65,6 @@ class WorkflowSchema(Schema):
         wrong = {name: said for name, value in workflow.get("parameters", {}).items() if (said := _wrong(name, value))}
         if wrong:
             raise ValidationError({"parameters": wrong})
-
-    @post_load
-    def known(self, workflow: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Without what is known to no kind."""
-        of_kinds = {key.name for kind in KINDS.values() for key in kind.keys}
-        return {name: value for name, value in workflow.items() if name in self.fields or name in of_kinds}
 
 
 @cache
