@@ -41,6 +41,7 @@ class Outbox(Projection):
     """
 
     name = "outbox"
+    definition = "2"
     key = ("kind", "number")
     table = read_model(
         "outbox",
@@ -94,9 +95,9 @@ class Outbox(Projection):
     @on(DeploymentCancelRequested)
     def cancel_requested(self, event: DeploymentCancelRequested, rows: Rows) -> None:
         started = rows.get(("trigger", event.number))  # its run is where it was started, whatever the project says now
-        repo = started["repo"] if started is not None else event.repo
+        its = {name: started[name] for name in ("repo", "workflow")} if started is not None else {"repo": event.repo}
         wish = _wish("cancel", event.number, event.deployment_id, event)
-        rows["cancel", event.number] = wish | {"repo": repo, "run_id": event.run_id}
+        rows["cancel", event.number] = wish | its | {"run_id": event.run_id}
 
     @on(DeploymentCancelAnswered)
     def cancel_answered(self, event: DeploymentCancelAnswered, rows: Rows) -> None:

@@ -34,7 +34,7 @@ from .reporting import as_kind
 Wish = Mapping[str, Any]
 WANTED: Final = "wanted"
 TOO_LATE: Final = "The deployment had ended before its run was known."
-UNASKED: Final = "GitHub could not be asked to cancel the run, which may still go on."
+UNASKED: Final = "{} could not be asked to cancel the run, which may still go on."
 UNHEARD: Final = "The run did not say in time that it had ended."
 
 

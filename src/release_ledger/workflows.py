@@ -1,77 +1,97 @@
-"""Workflows: what is sent to them, and what their runs' words mean. Pure; facts from GitHub's documentation.
+"""Workflows of any kind: what is sent to them, and what is told of their runs. Pure.
 
-A workflow is a setting: `{"kind": "github", "workflow": "deploy.yml", "ref": "main", "parameters": {…}}` or
-`{"kind": "http", "url": "https://…"}`.
+A workflow is a setting, `{"kind": "http", "url": "https://…", "parameters": {…}}` say; the kinds are in `worker`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from .events import Json
-from .versions import read_moment, write_moment
 
-KINDS: Final = ("github", "http")
 PREFIX: Final = "aviator_"
 PLACEHOLDERS: Final = ("commit", "environment", "kind", "release_candidate_version", "release_version")
 _PLACEHOLDER: Final = re.compile(r"\$\{([^}]*)\}")
-_SECRET_NAME: Final = re.compile(
+SECRET_NAME: Final = re.compile(
     r"passw|passphrase|pwd|secret|token|(?:api|access|private|account|license)[-_. ]?key|credential|bearer"
     r"|auth(?!or)|authoriz|(?<!as)(?<!de)signing",
     re.IGNORECASE,
 )
+_PASSWORD_NAME: Final = re.compile(r"passw|passphrase|pwd", re.IGNORECASE)
+# A name that is not only about a secret, but a secret's own.
+_OWN_NAME: Final = re.compile(
+    r"(?:passw\w*|passphrase|pwd|secret|token|(?:api|access|private|account|license)[-_.]?key|authorization)$",
+    re.IGNORECASE,
+)
 SECRET_VALUE: Final = re.compile(
-    r"gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|xox[abeoprs]-[\w-]{10,}|AKIA[0-9A-Z]{16}|sk_live_\w{10,}"
-    r"|whsec_\S{10,}|-----BEGIN|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.|://[^/\s:@]+:[^/\s@]+@"
-    r"|(?i:\bbearer\s+\S|\bbasic\s+[a-z0-9+/]{12,}={0,2}(?:\s|$))"
+    r"gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|xox[abeoprs]-[\w-]{10,}|A[KS]IA[0-9A-Z]{16}"
+    r"|[rs]k_(?:live|test)_\w{10,}|npm_[A-Za-z0-9]{20,}|dckr_pat_[\w-]{10,}|pypi-[\w-]{16,}|AIza[\w-]{30,}"
+    r"|(?<![A-Za-z0-9])sk-(?:ant|proj)-[\w-]{5,}|whsec_\S{10,}|-----BEGIN|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\."
+    r"|://[^/\s:@]+:[^/\s@]+@|(?i:\bbearer\s+\S|\bbasic\s+[a-z0-9+/]{12,}={0,2}(?:\s|$))"
+)
+# Addresses that are a secret themselves: whoever knows them may post.
+SECRET_ADDRESS: Final = re.compile(
+    r"hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/."
+    r"|discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/.|webhook\.office(?:365)?\.com/webhook|outlook\.office\.com/webhook"
+    r"|hooks\.zapier\.com/hooks/.|api\.telegram\.org/bot",
+    re.IGNORECASE,
 )
 _RANDOM: Final = re.compile(r"(?=\S*[a-z])(?=\S*[A-Z])(?=\S*[0-9])[A-Za-z0-9+/=_-]{32,}")
-# Of a run of GitHub Actions: the status of the deployment that it is for.
-_STATUSES: Final = {
-    "queued": "pending",
-    "requested": "pending",
-    "waiting": "pending",
-    "pending": "pending",
-    "in_progress": "in_progress",
-}
-_CONCLUSIONS: Final = {
-    "success": "success",
-    "failure": "failure",
-    "timed_out": "failure",
-    "startup_failure": "failure",
-    "cancelled": "canceled",
-}
+_WORD: Final = re.compile(r"(?:(?:[A-Z]?[a-z]+|[A-Z]+)(?:[A-Z][a-z]{2,})*)?[0-9]{0,4}")
+_FLAG: Final = re.compile(r"true|false|yes|no|on|off|enabled|disabled|none|null|[01]", re.IGNORECASE)
+_NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+# What a text gives to a name, and which names count: `a=b`, `a: b` (a commit's scope is written so, too), `a:b` (and an
+# image's tag so), `--a b`. The value is looked ahead at, since one may be within another.
+_NAME, _VALUE = r"(?<![\w.-])([\w.-]+)", r"""(?=["']?([^\s"',;&]*))"""
+_GIVEN: Final = (
+    (re.compile(rf"""{_NAME}["']?\s*=\s*{_VALUE}"""), SECRET_NAME),
+    (re.compile(rf"""{_NAME}["']?\s*:(?:\s+|(?=["'])){_VALUE}"""), _OWN_NAME),
+    (re.compile(rf"{_NAME}:{_VALUE}"), _PASSWORD_NAME),
+    (re.compile(rf"--([\w-]+)\s+(?!-){_VALUE}"), _OWN_NAME),
+)
 
 
-def status_of_run(status: str, conclusion: str | None) -> tuple[str, str | None] | None:
-    """The deployment's status and error message; None for a status that says nothing. A conclusion always ends it."""
-    if conclusion is None and status != "completed":
-        known = _STATUSES.get(status)
-        return (known, None) if known is not None else None
-    ended = _CONCLUSIONS.get(conclusion or "")
-    if ended is None:
-        return "error", f"The workflow's run ended as {conclusion or 'unknown'}."
-    return ended, "The workflow's run timed out." if conclusion == "timed_out" else None
+class Standing(NamedTuple):
+    """How a run stands. `status`: of the deployment that it is for, None where it says nothing.
 
-
-def moment_of_run(updated_at: str, attempt: int) -> str:
-    """When a run stood so, for the order of its reports: time decides, and the attempt only within one second.
-
-    That is enough: the attempts of a run follow one another, so that what is told of a later one is never older.
-    GitHub gives whole seconds, in which one attempt may end and the next begin. Raises `ValueError` for what is no
-    moment.
+    `attempt` counts from 1 on, where a run can be started again; `occurred_at` is None for now.
     """
-    return write_moment(read_moment(updated_at) + timedelta(microseconds=min(attempt, 999_999)))
+
+    run_id: str
+    url: str | None
+    status: str | None
+    error_message: str | None
+    attempt: int
+    occurred_at: str | None
 
 
 def looks_secret(name: str, value: str) -> bool:
-    """Whether a parameter looks like a secret: parameters are shown in the logs of a run."""
-    if not value or _PLACEHOLDER.fullmatch(value):
+    """Whether a parameter looks like a secret, or has one in it: parameters are shown in the logs of a run."""
+    if _is_harmless(name, value):
         return False
-    return bool(_SECRET_NAME.search(name) or SECRET_VALUE.search(value) or _RANDOM.search(value))
+    if SECRET_NAME.search(name) or SECRET_VALUE.search(value) or SECRET_ADDRESS.search(value):
+        return True
+    return _looks_random(value) or any(
+        names.search(found[1]) and not _is_harmless(found[1], found[2])
+        for given, names in _GIVEN
+        for found in given.finditer(value)
+    )
+
+
+def _is_harmless(name: str, value: str) -> bool:
+    """Whether a value is no secret whatever its name; a number is none unless it is the password or token itself."""
+    if not value or _PLACEHOLDER.fullmatch(value) or _FLAG.fullmatch(value):
+        return True
+    return _NUMBER.fullmatch(value) is not None and not _OWN_NAME.search(name)
+
+
+def _looks_random(value: str) -> bool:
+    """Whether it has a long mixture of letters and digits in it, that is no path or name made of words."""
+    return any(
+        not all(_WORD.fullmatch(part) for part in re.split(r"[-+/=_]", found[0])) for found in _RANDOM.finditer(value)
+    )
 
 
 def unknown_placeholders(value: str) -> list[str]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Final
 
 import pytest
+from werkzeug.test import TestResponse
 
 from release_ledger.api import commit_check
+from release_ledger.cli import limits
 from tests.support.github_contract import complaints
 from tests.support.github_faults import (
     BAD_GATEWAY,
@@ -53,21 +57,32 @@ def service(upgraded_url: str, settings: dict[str, Any]) -> Iterator[Service]:
     service.close()
 
 
+def path_in(project: str, version: str) -> str:
+    return f"/api/releases/{project}/releases/{version}"
+
+
 def path(production: EnvironmentClient, version: str = VERSION) -> str:
     return f"{production.project_path}/releases/{version}"
 
 
-def hang(github: StandIn) -> threading.Event:
-    """GitHub takes two seconds for its next answer; set when it is asked."""
-    asked = threading.Event()
-    late: list[Fault] = [Fault(name="late", late_s=2.0, taken=True)]
+@contextmanager
+def hanging(service: Service, github: StandIn, checks: int) -> Iterator[list[TestResponse]]:
+    """GitHub takes two seconds for its next answers, of so many checks, which are under way; what they come to."""
+    asked = threading.Semaphore(0)
+    late = [Fault(name="late", late_s=2.0, taken=True)] * checks
 
     def fault(_: Asked) -> Fault | None:
-        asked.set()
+        asked.release()
         return late.pop() if late else None
 
     github.fault_for = fault
-    return asked
+    with ThreadPoolExecutor(checks) as pool:
+        paths = [path_in("web", f"{number}.0-rc1") for number in range(checks)]
+        cuts = [pool.submit(service.client().post, each, BODY) for each in paths]
+        assert all(asked.acquire(timeout=10) for _ in cuts)
+        answers: list[TestResponse] = []
+        yield answers
+        answers += [cut.result() for cut in cuts]
 
 
 def test_a_commit_that_github_knows(production: EnvironmentClient, github: StandIn) -> None:
@@ -156,23 +171,60 @@ def test_github_is_slow(production: EnvironmentClient, github: StandIn) -> None:
     assert time.monotonic() - began < 11
 
 
-def test_one_check_at_a_time(production: EnvironmentClient, service: Service, github: StandIn) -> None:
-    """Who comes while another's commit is checked is told at once to come again: threads are everybody's."""
-    asked, answers = hang(github), []
-    thread = threading.Thread(target=lambda: answers.append(service.client().post(path(production), BODY)))
-    thread.start()
-    assert asked.wait(10)
-    known, began = service.event_count(), time.monotonic()
+def test_cuts_at_once_on_a_good_day(production: EnvironmentClient, service: Service, github: StandIn) -> None:
+    """GitHub answers, if slowly: nobody is refused because others are checked, too."""
+    github.fault_for = lambda asked: Fault(name="slow", late_s=0.2, taken=True)
+    versions = [f"{number}.1-rc1" for number in range(5)]
 
-    other = production.client.post(path(production, "2-rc1"), BODY)
+    with ThreadPoolExecutor(len(versions)) as pool:
+        cuts = [pool.submit(service.client().post, path(production, each), BODY) for each in versions]
+        answers = [cut.result() for cut in cuts]
 
-    took_s, recorded = time.monotonic() - began, service.event_count()
-    thread.join()
-    assert set(refused(other, 502, "github_unavailable")["details"]) == {"github"}
-    assert (other.headers["Retry-After"], recorded) == ("1", known)
-    assert took_s < 1.0
-    assert [answer.status_code for answer in answers] == [201]
-    assert production.client.post(path(production, "2-rc1"), BODY).status_code == 201
+    assert [answer.status_code for answer in answers] == [201] * 5
+
+
+def test_checks_leave_a_thread_to_others() -> None:
+    """However long GitHub takes."""
+    assert commit_check.AT_ONCE < limits.THREADS
+
+
+def test_who_comes_while_github_hangs(
+    production: EnvironmentClient, service: Service, github: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is told soon to come again, and at once where it is seen to hang: threads are everybody's."""
+    monkeypatch.setattr(commit_check, "TURN_WITHIN_S", 0.3)
+    took_s = []
+
+    with hanging(service, github, commit_check.AT_ONCE) as answers:
+        known = service.event_count()
+        for _ in range(2):
+            began = time.monotonic()
+            other = production.client.post(path(production), BODY)
+            took_s.append(time.monotonic() - began)
+            assert set(refused(other, 502, "github_unavailable")["details"]) == {"github"}
+            assert (other.headers["Retry-After"], service.event_count()) == ("1", known)
+
+    assert took_s[0] < 1.0
+    assert took_s[1] < 0.25
+    assert [answer.status_code for answer in answers] == [201] * commit_check.AT_ONCE
+    assert production.client.post(path(production), BODY).status_code == 201
+
+
+def test_one_goes_first_after_github_was_down(
+    production: EnvironmentClient, service: Service, github: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it has answered again, one at a time is kept waiting by it, and nobody by that one."""
+    monkeypatch.setattr(commit_check, "PAUSE_S", 0.0)
+    github.fault_for = lambda asked: BAD_GATEWAY
+    refused(production.client.post(path(production), BODY), 502, "github_unavailable")
+
+    with hanging(service, github, 1):
+        began = time.monotonic()
+        refused(production.client.post(path(production), BODY), 502, "github_unavailable")
+        took_s = time.monotonic() - began
+
+    assert took_s < 0.25
+    assert production.client.post(path(production), BODY).status_code == 201
 
 
 @pytest.mark.parametrize("fault", [BAD_GATEWAY, CUT_BEFORE, LIMITED], ids=lambda each: each.name)
@@ -222,13 +274,11 @@ class TestBestEffort:
         assert [wish.kind for wish in service.ledger.wanted()] == ["check"]
 
     def test_nobody_waits_for_another(self, production: EnvironmentClient, service: Service, github: StandIn) -> None:
-        """What comes while another's commit is checked, or GitHub is down, is cut unchecked at once."""
-        asked = hang(github)
-        thread = threading.Thread(target=lambda: service.client().post(path(production), BODY))
-        thread.start()
-        assert asked.wait(10)
-        busy = fine(production.client.post(path(production, "2-rc1"), BODY))
-        thread.join()
+        """What comes while others' commits are checked, or GitHub is down, is cut unchecked at once."""
+        with hanging(service, github, commit_check.AT_ONCE):
+            began = time.monotonic()
+            busy = fine(production.client.post(path(production, "2-rc1"), BODY))
+            took_s = time.monotonic() - began
         github.fault_for = lambda asked: BAD_GATEWAY
         fine(production.client.post(path(production, "3-rc1"), BODY))
         known = len(github.exchanges)
@@ -236,6 +286,7 @@ class TestBestEffort:
 
         assert (busy["commit_check"], down["commit_check"]) == ("unchecked", "unchecked")
         assert len(github.exchanges) == known
+        assert took_s < 0.25
 
     def test_what_github_says_counts(self, production: EnvironmentClient) -> None:
         """A commit that it does not know is refused all the same; one that it knows needs no other look."""

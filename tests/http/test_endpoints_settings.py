@@ -107,13 +107,6 @@ def test_a_workflow_makes_deployments_count_as_stuck(production: EnvironmentClie
     assert never["stuck_after_s"] is None
 
 
-def test_unknown_keys_of_a_workflow_are_ignored(production: EnvironmentClient) -> None:
-    """Unknown keys are ignored, inside a workflow too."""
-    answer = production.client.put(production.path, {"deploy_workflow": {**WORKFLOW, "unknown": 1}})
-
-    assert fine(answer)["deploy_workflow"] == WORKFLOW
-
-
 def test_an_environment_shows_what_runs_and_what_came_last(production: EnvironmentClient) -> None:
     """`running` is the newest success, `latest` the newest deployment, `version` the stream's."""
     production.ran("A-rc1")

@@ -13,6 +13,7 @@ from .client import BOTH_DATABASES, REPO, Client, EnvironmentClient, Service, al
 from .signing import WEBHOOK, WEBHOOK_SECRET, signature_of, tell
 
 WORKFLOW: Final = {"kind": "github", "workflow": "deploy.yml", "ref": "main"}
+BUILD_WORKFLOW: Final = WORKFLOW | {"workflow": "build.yml"}
 DEPLOY, BUILD = "/api/v1/sync-deploy-github-action", "/api/v1/sync-build-github-action"
 RUN: Final = 30433642
 WORKFLOW_ID: Final = 2823525
@@ -38,9 +39,11 @@ def started(production: EnvironmentClient) -> dict[str, Any]:
     return production.deploy("A-rc1")
 
 
-def build_of(production: EnvironmentClient, version: str = "2.0.0-rc1") -> dict[str, Any]:
+def build_of(
+    production: EnvironmentClient, version: str = "2.0.0-rc1", workflow: dict[str, Any] = BUILD_WORKFLOW
+) -> dict[str, Any]:
     """A candidate whose build is to be started."""
-    settings = {"repo": REPO, "build_workflow": WORKFLOW | {"workflow": "build.yml"}}
+    settings = {"repo": REPO, "build_workflow": workflow}
     fine(production.client.put(production.project_path, settings))
     body = {"repo": REPO, "commit": commit_of(version), "trigger_build_workflow": True}
     made: dict[str, Any] = fine(production.client.post(f"{production.project_path}/releases/{version}", body))
@@ -123,6 +126,25 @@ def test_a_deployment_without_a_workflow(service: Service, production: Environme
     said = refused(answer, 400, "invalid_request")["details"]
     assert said == {"deployment_id": "no workflow was to be started for it"}
     refused(limited.post(DEPLOY, body), 403, "forbidden")
+    assert service.event_count() == known
+
+
+@pytest.mark.parametrize("is_build", [False, True])
+def test_a_workflow_without_runs_of_github(service: Service, production: EnvironmentClient, is_build: bool) -> None:
+    """400, and nothing is recorded: nobody could be asked how that run stands, and the receiver reports by PATCH."""
+    hook = {"kind": "http", "url": "https://deploy.example/hook"}
+    if is_build:
+        claim = {"release_cut_id": build_of(production, workflow=hook)["build_id"], "workflow_run_id": RUN}
+    else:
+        fine(production.client.put(production.path, {"deploy_workflow": hook}))
+        claim = {"deployment_id": production.deploy("A-rc1")["id"], "workflow_run_id": RUN}
+    limited, known = service.client("deploy", projects=["other"]), service.event_count()
+
+    answer = production.client.post(BUILD if is_build else DEPLOY, claim)
+
+    said = refused(answer, 400, "invalid_request")["details"]
+    assert said == {"workflow_run_id": "its workflow is of kind http, which has no runs of GitHub Actions"}
+    refused(limited.post(BUILD if is_build else DEPLOY, claim), 403, "forbidden")
     assert service.event_count() == known
 
 

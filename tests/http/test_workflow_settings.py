@@ -40,6 +40,13 @@ def said_of(production: EnvironmentClient, workflow: dict[str, Any]) -> dict[str
         GITHUB | {"ref": "release/1.4-ünder_way"},
         GITHUB | {"parameters": {"author": "x", "assigning": "x", "designing": "x", "keyboard": "x", "signed": "yes"}},
         GITHUB | {"parameters": {"color": "basic blue", "said": "forbearer of news", "monkey": "x"}},
+        GITHUB | {"parameters": {"tokens_max": "5", "oauth_enabled": "true", "token_ttl_s": "-1.5", "secret": "off"}},
+        GITHUB | {"parameters": {"args": "--max-tokens=5 --skip-auth --fast=1 --token=${commit} --oauth=false"}},
+        GITHUB | {"parameters": {"path": "Acme/Shop-Service-Frontend2/Production-EU1", "id": "AcmeShop_" * 5 + "7"}},
+        GITHUB
+        | {"parameters": {"image": "ghcr.io/acme/oauth-token:v2", "said": "auth: log in anew, tokens: all of them"}},
+        GITHUB
+        | {"parameters": {"npm": "npm_config_registry_of_the_shop", "sha": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b"}},
     ],
 )
 def test_what_can_be_triggered_is_saved(production: EnvironmentClient, workflow: dict[str, Any]) -> None:
@@ -155,6 +162,19 @@ def test_what_no_workflow_or_branch_is_called(production: EnvironmentClient, key
         ("color", "-----BEGIN RSA PRIVATE KEY-----"),
         ("database", "postgres://me:hunter2@db/x"),
         ("color", "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY1"),
+        ("color", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+        ("token", "1234567"),
+        ("db_password", "1234"),
+        *(("args", f"--{given}") for given in ("password=hunter2", "fast --api-key=hunter2", "token hunter2 --fast")),
+        *(("args", f"DB_{given} X=1") for given in ("PASSWORD=hunter2", "PASSWORD='hunter2'", "PASSWORD=1234")),
+        *(("args", given) for given in ("password: hunter2", '{"password":"hunter2"}', "password:hunter2")),
+        *(("args", given) for given in ("Authorization: token abc", "https://x/?token=abc123", "--token=${commit}x")),
+        *(("args", given) for given in ("fast=true,oauth=abc123", "https://hooks.slack.com/services/T0/B0/abc")),
+        *(("color", given) for given in ("npm_" + "a1b2" * 9, "ASIAIOSFODNN7EXAMPLE", "dckr_pat_abcdefghij-klmnop")),
+        *(
+            ("color", given)
+            for given in ("sk-ant-api03-abc", "pypi-AgEIcHlwaS5vcmcCJDU", "AIzaSyA-" + "1234567890" * 4)
+        ),
     ],
 )
 def test_a_parameter_that_looks_like_a_secret(production: EnvironmentClient, name: str, value: str) -> None:
@@ -191,6 +211,31 @@ def test_a_placeholder_that_stands_for_nothing(production: EnvironmentClient) ->
 def test_what_github_would_refuse(production: EnvironmentClient, key: str, value: object) -> None:
     """More inputs than GitHub takes, and names that inputs cannot have."""
     assert set(said_of(production, GITHUB | {key: value})) == {key}
+
+
+@pytest.mark.parametrize(
+    ("workflow", "unknown"),
+    [
+        (GITHUB | {"paramters": {"color": "blue"}}, "paramters"),
+        (GITHUB | {"url": "https://deploy.example/hook"}, "url"),
+        (HTTP | {"ref": "main"}, "ref"),
+        (GITHUB | {"": "x"}, ""),
+    ],
+)
+def test_a_key_that_the_kind_does_not_have(
+    production: EnvironmentClient, workflow: dict[str, Any], unknown: str
+) -> None:
+    """It would be ignored at every deployment: the refusal names it and those that there are."""
+    own = "url" if workflow["kind"] == "http" else "workflow, ref"
+
+    said = said_of(production, workflow)
+
+    assert said == {unknown: [f"Unknown key: of this kind there are kind, parameters, prefix, {own}."]}
+
+
+def test_unknown_keys_beside_a_workflow_are_ignored(production: EnvironmentClient) -> None:
+    """As in every body."""
+    assert fine(production.client.put(production.path, {"deploy_workflow": GITHUB, "paramters": {}}))
 
 
 def test_a_signed_request_needs_the_secret(upgraded_url: str) -> None:

@@ -124,7 +124,7 @@ def test_a_run_that_never_says_that_it_has_ended_counts_as_canceled(
         shop.ledger.cancel("shop", "production", deployment, by=API)
         ended = shop.becomes("canceled", deployment)
 
-    assert ended["error_message"] == UNASKED
+    assert ended["error_message"] == UNASKED.format("GitHub")
     assert shop.report("success", id=deployment)["status"] == "success"
 
 

@@ -1,7 +1,7 @@
 """GitHub is asked for a candidate's repository and commit before it is cut, where a token for GitHub is set.
 
 Only of a candidate that is new, and last: what the ledger itself refuses or knows is answered without GitHub. A process
-has few threads, which everybody shares: at most one of them asks GitHub, and none for a while after it was down.
+has few threads, which everybody shares: all but one may ask GitHub, and none for a while after it was down.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from threading import Lock
+from threading import Condition
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -29,33 +29,59 @@ WITHIN_S: Final = 10.0  # for all that is asked of one candidate
 ONE_CALL_S: Final = 3.0
 PAUSE_S: Final = 10.0  # for which GitHub is not asked after it gave no answer
 BUSY_S: Final = 1
+AT_ONCE: Final = 3  # less than there are threads (cli/limits.py)
+TURN_WITHIN_S: Final = 2.0  # for which one more waits, and longer than which no check takes on a good day
 _LOG = structlog.get_logger("release_ledger.api")
 
 
 class Checks:
-    """The GitHub that is asked for commits by one process: by one thread at once, and not while it is down."""
+    """The GitHub that is asked for commits by one process: by a few threads at once, and not while it is down."""
 
     def __init__(self, github: GitHub) -> None:
-        self._github, self._asking, self._down_until = github, Lock(), 0.0
+        self._github, self._turns = github, Condition()
+        self._began: list[float] = []  # the checks that go on
+        self._down_until, self._answers = 0.0, True
 
-    def is_known(self, repo: str, commit: str) -> bool:
-        """True; raises what GitHub says of an unknown one, `Trouble` where it gives no answer, at once where not asked.
+    def is_known(self, repo: str, commit: str, *, waits: bool) -> bool:
+        """True; raises what GitHub says of an unknown one, and `Trouble` where it gives no answer, or is not asked.
 
-        Where it was not asked, the trouble's `retry_after_s` says when it would be.
+        Where it was not asked, the trouble's `retry_after_s` says when it would be. `waits`: for a turn, for a while.
         """
-        left_s = self._down_until - time.monotonic()
-        if left_s > 0:
-            raise _NotAsked("GitHub did not answer a moment ago.", retry_after_s=left_s)
-        if not self._asking.acquire(blocking=False):
-            raise _NotAsked("Another commit is being checked.", retry_after_s=BUSY_S)
+        began, is_down = self._turn(TURN_WITHIN_S if waits else 0.0), False
         try:
             return _is_known(self._github, repo, commit)
         except Trouble as trouble:
-            if _is_down(trouble):
-                self._down_until = time.monotonic() + PAUSE_S
+            is_down = _is_down(trouble)
             raise
         finally:
-            self._asking.release()
+            self._ended(began, is_down)
+
+    def _turn(self, within_s: float) -> float:
+        """When this check began. Nobody waits for a check that takes long: GitHub hangs, and threads are everybody's.
+
+        Once it was down, one goes first, and nobody waits, until it has answered.
+        """
+        came = time.monotonic()
+        with self._turns:
+            while True:
+                now = time.monotonic()
+                if self._down_until > now:
+                    raise _NotAsked("GitHub did not answer a moment ago.", retry_after_s=self._down_until - now)
+                if len(self._began) < (AT_ONCE if self._answers else 1):
+                    self._began.append(now)
+                    return now
+                left_s = min(came, *self._began) + within_s - now
+                if left_s <= 0 or not self._answers:
+                    raise _NotAsked("Other commits are being checked.", retry_after_s=BUSY_S)
+                self._turns.wait(left_s)
+
+    def _ended(self, began: float, is_down: bool) -> None:
+        with self._turns:
+            self._began.remove(began)
+            self._answers = not is_down
+            if is_down:
+                self._down_until = time.monotonic() + PAUSE_S
+            self._turns.notify_all()
 
 
 class _NotAsked(Trouble):
@@ -89,7 +115,7 @@ def cut(project_name: str, version: str, body: dict[str, Any], by: Caller) -> tu
 def _checked(github: Checks, repo: str, commit: str, required: bool) -> bool:
     """Whether GitHub knows them; false where it does not answer and need not. Raises what is said of it else."""
     try:
-        return github.is_known(repo, commit)
+        return github.is_known(repo, commit, waits=required)
     except Trouble as trouble:
         _LOG.warning("commit not checked", repo=repo, commit=commit, cause=trouble.message)
         if not required:

@@ -12,12 +12,13 @@ from flask import Response, current_app, g, request
 from werkzeug.exceptions import NotFound
 
 from ..errors import DeploymentNotFound, InvalidRequest, ReleaseNotFound, Unauthorized
-from ..github import Run, run_of
+from ..github import run_of
 from ..ledger import Caller
 from ..ledger.outbox_questions import Wish
 from ..ledger.run_reports import is_of
 from ..settings import Settings
-from ..workflows import moment_of_run
+from ..worker.github_actions import GitHubActions, standing_of
+from ..workflows import Standing
 from .access import ledger, require_project, requires
 from .answer import json_response
 from .blueprint import Handler, LedgerBlueprint
@@ -33,7 +34,8 @@ _UNKNOWN: Final = "not a run of this ledger"
 class _Heard(NamedTuple):
     """What a webhook tells of a run. `workflow`: its file's name and its id, as far as GitHub says them."""
 
-    run: Run
+    run: Standing
+    title: str
     repo: str
     event: str
     workflow: frozenset[str]
@@ -67,10 +69,10 @@ def sync_build(body: dict[str, Any]) -> Response:
     return _told(wish, body["workflow_run_id"])
 
 
-def signed(handler: Handler) -> Handler:
+def signed(answers: Handler) -> Handler:
     """Only what was signed with the webhook's secret; there is no webhook until one is set."""
 
-    @wraps(handler)
+    @wraps(answers)
     def checked(*args: Any, **kwargs: Any) -> Response:
         settings: Settings = current_app.extensions["settings"]
         if settings.github_webhook_secret is None:
@@ -79,7 +81,7 @@ def signed(handler: Handler) -> Handler:
         given = request.headers.get("X-Hub-Signature-256", "")
         if not hmac.compare_digest(f"sha256={made.hexdigest()}".encode(), given.encode()):
             raise Unauthorized()
-        return handler(*args, **kwargs)
+        return answers(*args, **kwargs)
 
     return checked
 
@@ -99,6 +101,9 @@ def github_webhook(body: dict[str, Any]) -> Response:
 def _told(wish: Wish, run_id: str) -> Response:
     """What a run is for, after it was told which run it is."""
     require_project(wish.project_name)
+    kind = (wish.workflow or {}).get("kind", GitHubActions.name)  # a build that nobody was to start may be anybody's
+    if kind != GitHubActions.name:
+        raise InvalidRequest(workflow_run_id=f"its workflow is of kind {kind}, which has no runs of GitHub Actions")
     url = _url_of(wish.repo, run_id)
     return once(
         lambda by: ledger().run_claimed(wish, run_id=run_id, run_url=url, by=by),
@@ -117,37 +122,27 @@ def _read(body: dict[str, Any]) -> _Heard:
     """The run that GitHub tells of, its repository and its workflow."""
     try:
         run, repo = run_of(body["workflow_run"]), str(body["repository"]["full_name"])
-        moment_of_run(run.updated_at, run.attempt)
+        standing = standing_of(run)
     except (KeyError, ValueError, OverflowError) as error:
         raise InvalidRequest(workflow_run=f"cannot be read: {error}"[:200]) from None
     told = body["workflow_run"]
     path, its_id = told.get("path"), told.get("workflow_id")  # a path may end in @ and a ref
     file = path.partition("@")[0].rpartition("/")[2] if isinstance(path, str) else ""
-    return _Heard(run, repo, str(told.get("event")), frozenset({file, str(its_id or "")} - {""}))
+    return _Heard(standing, run.title, repo, str(told.get("event")), frozenset({file, str(its_id or "")} - {""}))
 
 
 def _recorded(heard: _Heard) -> dict[str, str]:
     """Record how a run stands; what to answer."""
     run = heard.run
     by = Caller(recorded_by="github", request_id=g.request_id)
-    wish = ledger().wish_of_run(run.id, heard.repo)
+    wish = ledger().wish_of_run(run.run_id, heard.repo)
     if wish is None:
         wish = _named_in(heard)
         if wish is None:
             return {"ignored": _UNKNOWN}
         if wish.run_id is None:
-            ledger().run_told(wish, run_id=run.id, run_url=run.url, by=by)
-    is_its_run = ledger().run_reported(
-        wish,
-        run_id=run.id,
-        run_url=run.url,
-        status=run.status,
-        conclusion=run.conclusion,
-        attempt=run.attempt,
-        updated_at=run.updated_at,
-        by=by,
-    )
-    if not is_its_run:
+            ledger().run_told(wish, run_id=run.run_id, run_url=run.url, by=by)
+    if not ledger().run_reported(wish, run, by=by):
         return {"ignored": "another run is known of it"}
     return {"release_cut_id" if wish.kind == "build" else "deployment_id": wish.subject}
 
@@ -160,10 +155,10 @@ def _named_in(heard: _Heard) -> Wish | None:
     """
     if heard.event != "workflow_dispatch":
         return None
-    for subject in _ID.findall(heard.run.title)[:5]:
+    for subject in _ID.findall(heard.title)[:5]:
         for wish in ledger().wishes_of(subject.lower()):
             workflow = wish.workflow or {}
-            is_its = workflow.get("kind") == "github" and workflow.get("workflow") in heard.workflow
+            is_its = workflow.get("kind") == GitHubActions.name and workflow.get("workflow") in heard.workflow
             if wish.kind in ("trigger", "build") and is_its and is_of(wish, heard.repo):
                 return wish
     return None

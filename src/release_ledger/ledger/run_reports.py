@@ -1,6 +1,6 @@
 """What runs of workflows tell of themselves, by whichever way it comes: a webhook, a look at the run, its first step.
 
-Everything that a run says is put into the words of deployments and builds here, and nowhere else.
+Each kind of workflow puts it into the words of deployments; those of builds follow from them here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..errors import InvalidRequest
 from ..projections.deployments import Deployments
 from ..store import ReadModelBroken, Statement
 from ..store.schema import STREAMS
-from ..workflows import moment_of_run, status_of_run
+from ..workflows import Standing
 from .answers import Answer
 from .asking import belongs
 from .build_commands import BuildCommands
@@ -71,40 +71,26 @@ class RunReports(WorkflowCommands, BuildCommands):
             return self.build_triggered(wish, run_id=run_id, run_url=shown(run_url), how="told", by=by)
         return self.triggered(wish, run_id=run_id, run_url=shown(run_url), how="told", by=by)
 
-    def run_reported(
-        self,
-        wish: Wish,
-        *,
-        run_id: str,
-        run_url: str | None,
-        status: str,
-        conclusion: str | None,
-        attempt: int,
-        updated_at: str | None,
-        by: Caller,
-    ) -> bool:
-        """How a run stands; `updated_at` None: now. Whether it is the run that is known of the wish, if one is.
+    def run_reported(self, wish: Wish, run: Standing, *, by: Caller) -> bool:
+        """How a run stands. Whether it is the run that is known of the wish, if one is.
 
-        Any order and any repetition of the same reports ends in the same deployment. Raises `ValueError` for an
-        `updated_at` that is no moment.
+        Any order and any repetition of the same reports ends in the same deployment.
         """
-        said = status_of_run(status, conclusion)
-        occurred_at = moment_of_run(updated_at, attempt) if updated_at is not None else None
-        if wish.run_id not in (None, run_id):
+        if wish.run_id not in (None, run.run_id):
             return False
-        if said is not None and wish.kind == "build":
-            self._build_stands(wish, said[0], said[1], shown(run_url), occurred_at, attempt, by)
-        elif said is not None:
+        if run.status is not None and wish.kind == "build":
+            self._build_stands(wish, run.status, run, by)
+        elif run.status is not None:
             self.report(
                 wish.project_name,
                 wish.environment_name,
                 release_candidate_version=wish.release_candidate_version,
                 id=wish.subject,
-                status=said[0],
-                error_message=said[1],
-                external_url=shown(run_url),
-                occurred_at=occurred_at,
-                run_attempt=attempt,
+                status=run.status,
+                error_message=run.error_message,
+                external_url=shown(run.url),
+                occurred_at=run.occurred_at,
+                run_attempt=run.attempt,
                 by=by,
             )
         return True
@@ -112,26 +98,17 @@ class RunReports(WorkflowCommands, BuildCommands):
     def _runs_of(self, run_id: str) -> list[Wish]:
         return [wish for wish in self.wishes_of_run(run_id) if wish.kind in OF_RUNS]
 
-    def _build_stands(
-        self,
-        wish: Wish,
-        status: str,
-        error_message: str | None,
-        run_url: str | None,
-        occurred_at: str | None,
-        attempt: int,
-        by: Caller,
-    ) -> None:
+    def _build_stands(self, wish: Wish, status: str, run: Standing, by: Caller) -> None:
         outcome = _OF_BUILD.get(status, "failed")
         self.report_build(
             wish.project_name,
             wish.release_candidate_version,
             status=outcome,
             build_id=wish.subject,
-            build_url=run_url,
-            error_message=(error_message or f"The build's run ended as {status}.") if outcome == "failed" else None,
-            occurred_at=occurred_at,
-            run_attempt=attempt,
+            build_url=shown(run.url),
+            error_message=(run.error_message or f"The build's run ended as {status}.") if outcome == "failed" else None,
+            occurred_at=run.occurred_at,
+            run_attempt=run.attempt,
             by=by,
         )
 

@@ -17,14 +17,14 @@ from typing import Final, Literal
 
 from ..deployment import TERMINAL
 from ..errors import LedgerUnavailable, Refusal
-from ..github import GitHub, Started
+from ..github import GitHub
 from ..ledger import Ledger
 from ..ledger.answers import Answer
 from ..ledger.keeping import Idempotency, Replayed, Reply
 from ..ledger.outbox_questions import Wish
 from ..ledger.recording import Caller
 from ..outgoing import Trouble
-from .kinds import Kind
+from .kinds import Kind, Started, kind_of
 from .leases import Key, Leases
 from .timing import Timing
 
@@ -88,7 +88,7 @@ class Errands:
             for_good = calling_for > LOOKED_FOR_S
             return self._failed(wish, _lost(trouble.message) if for_good else _again(trouble)) or 0
         if found.run is not None:
-            self._started(wish, Started(found.run.id, found.run.url), "found")
+            self._started(wish, Started(found.run.run_id, found.run.url), "found")
             return 0
         if calling_for < self._timing.settle_s:
             return min(self._timing.settle_s - calling_for, self._timing.longest_pause_s / 10) + 0.1
@@ -122,7 +122,7 @@ class Errands:
     def _cancel(self, wish: Wish) -> float | None:
         attempt = wish.attempts + 1
         try:
-            accepted = self._kinds["github"].cancel(wish)
+            accepted = kind_of(self._kinds, wish).cancel(wish)
         except Trouble as trouble:
             self._ledger.cancel_answered(
                 wish, attempt=attempt, answer="failed", error_message=trouble.message, final=trouble.final, by=BY

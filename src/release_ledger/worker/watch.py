@@ -16,14 +16,14 @@ from typing import Final
 import structlog
 
 from ..errors import LedgerUnavailable
-from ..github import GitHub, Run
+from ..github import GitHub
 from ..ledger import Ledger
 from ..ledger.outbox_questions import Watched, Wish
 from ..outgoing import Trouble
 from ..triggering import UNASKED, UNHEARD
 from ..versions import read_moment
 from .errands import BY
-from .kinds import Kind
+from .kinds import Kind, kind_of
 from .leases import Key, Leases
 from .timing import Timing
 
@@ -31,7 +31,7 @@ BUILD_STUCK_AFTER_S: Final = 3600.0
 _LOG = structlog.get_logger("release_ledger.worker")
 AT_ONCE: Final = 8
 UNASKED_FACTOR: Final = 6  # as long as GitHub cannot be asked to cancel a run, it is asked again
-GONE: Final = "GitHub does not know the workflow's run any more."
+GONE: Final = "{} does not know the workflow's run any more."
 
 
 class Watch:
@@ -57,7 +57,7 @@ class Watch:
         deployment, wish = watched.deployment, watched.wish
         stuck_after_s = watched.environment.settings.stuck_after_s
         silent = _silent_s(deployment["heard_at"] or deployment["requested_at"])
-        has_run = wish is not None and wish.run_id is not None
+        has_run = wish is not None and wish.run_id is not None and self._has_runs(wish)
         pause = self._timing.silence_s if stuck_after_s is None else min(self._timing.silence_s, stuck_after_s / 4)
         if wish is not None and has_run and silent >= pause and self._may_look(wish, pause):
             self._ask(watched, wish, is_stuck=stuck_after_s is not None and silent > stuck_after_s)
@@ -69,27 +69,13 @@ class Watch:
     def _ask(self, watched: Watched, wish: Wish, *, is_stuck: bool) -> None:
         """Ask how the run stands, and record what is news. One that is not found is given up once it is stuck."""
         try:
-            run = self._kinds[(wish.workflow or {})["kind"]].run(wish)
+            run = kind_of(self._kinds, wish).look(wish)
         except Trouble:
             return  # asked again after a while
         if run is not None:
-            self._report(wish, run)
+            self._ledger.run_reported(wish, run, by=BY)
         elif is_stuck:
-            self._ledger.give_up(watched, error_message=GONE, by=BY)
-
-    def _report(self, wish: Wish, run: Run) -> None:
-        """An unfinished run is seen alive now, whenever GitHub has changed it last."""
-        ended = run.conclusion is not None or run.status == "completed"
-        self._ledger.run_reported(
-            wish,
-            run_id=run.id,
-            run_url=run.url,
-            status=run.status,
-            conclusion=run.conclusion,
-            attempt=run.attempt,
-            updated_at=run.updated_at if ended else None,
-            by=BY,
-        )
+            self._ledger.give_up(watched, error_message=GONE.format(self._whom(wish)), by=BY)
 
     def _end_cancel(self, watched: Watched) -> None:
         """A run that was asked to end and does not say so in time counts as canceled."""
@@ -98,7 +84,7 @@ class Watch:
         waited = _silent_s(wish.settled_at or wish.wanted_at) if wish is not None else inf
         within_s, why = self._timing.cancel_within_s, UNHEARD
         if wish is not None and wish.settled_at is None:
-            within_s, why = UNASKED_FACTOR * within_s, UNASKED
+            within_s, why = UNASKED_FACTOR * within_s, UNASKED.format(self._whom(wish))
         if waited > within_s:
             self._ledger.give_up(watched, error_message=why, by=BY)
 
@@ -107,19 +93,19 @@ class Watch:
             return  # it is still being triggered, and each try is recorded
         if wish is not None and wish.status == "done":
             try:
-                found = self._kinds[(wish.workflow or {})["kind"]].find(wish)
+                found = kind_of(self._kinds, wish).find(wish)
             except Trouble:
                 return
             if found.run is not None:
-                self._ledger.triggered(wish, run_id=found.run.id, run_url=found.run.url, how="found", by=BY)
-                self._report(wish, found.run)
+                self._ledger.triggered(wish, run_id=found.run.run_id, run_url=found.run.url, how="found", by=BY)
+                self._ledger.run_reported(wish, found.run, by=BY)
                 return
         self._ledger.give_up(
             watched, error_message=f"No report for {stuck_after_s} s, and no run of it is known.", by=BY
         )
 
     def _look_at_build(self, wish: Wish) -> None:
-        if (wish.workflow or {}).get("kind") != "github":
+        if not self._has_runs(wish):
             return  # whoever builds it, reports it
         silent = _silent_s(wish.settled_at or wish.wanted_at)
         if wish.run_id is not None:
@@ -130,13 +116,13 @@ class Watch:
 
     def _ask_build(self, wish: Wish, *, is_stuck: bool) -> None:
         try:
-            run = self._kinds[(wish.workflow or {})["kind"]].run(wish)
+            run = kind_of(self._kinds, wish).look(wish)
         except Trouble:
             return
         if run is not None:
-            self._report(wish, run)
+            self._ledger.run_reported(wish, run, by=BY)
         elif is_stuck:
-            self._build_failed(wish, GONE)
+            self._build_failed(wish, GONE.format(self._whom(wish)))
 
     def _build_failed(self, wish: Wish, why: str) -> None:
         self._ledger.report_build(
@@ -147,6 +133,16 @@ class Watch:
             error_message=why,
             by=BY,
         )
+
+    def _has_runs(self, wish: Wish) -> bool:
+        """Whether its workflow is of a kind that has runs to look at."""
+        kind = self._kinds.get((wish.workflow or {}).get("kind", ""))
+        return kind is not None and kind.has_runs
+
+    def _whom(self, wish: Wish) -> str:
+        """Who was to be asked, in a message."""
+        kind = self._kinds.get((wish.workflow or {}).get("kind", ""))
+        return kind.title if kind is not None else "Whoever runs the workflow"
 
     def _may_look(self, wish: Wish, pause: float) -> bool:
         """Whether it is this worker's turn: of all workers, one looks at a run in so many seconds."""

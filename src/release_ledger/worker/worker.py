@@ -22,10 +22,9 @@ from ..outgoing import Outgoing
 from ..settings import Settings
 from ..versions import read_moment
 from .errands import Errands
-from .github_actions import GitHubActions
-from .kinds import Kind
+from .kinds import Means
 from .leases import Key, Leases
-from .signed_http import SignedHttp
+from .registry import KINDS
 from .timing import Timing
 from .watch import Watch
 
@@ -43,10 +42,8 @@ class Worker:
         self._leases = Leases(ledger.store, f"worker-{secrets.token_hex(8)}", self._timing.lease_s)
         outgoing = Outgoing(allow_private=settings.allow_private_addresses, trusted=[settings.github_url])
         github = GitHub(settings.github_url, settings.github_token, outgoing) if settings.github_token else None
-        kinds: dict[str, Kind] = {
-            "github": GitHubActions(github, lambda its_id: bool(ledger.wishes_of(its_id))),
-            "http": SignedHttp(outgoing, settings.http_secret),
-        }
+        means = Means(settings, outgoing, github, is_ours=lambda its_id: bool(ledger.wishes_of(its_id)))
+        kinds = {name: kind(means) for name, kind in KINDS.items()}
         self._errands = Errands(ledger, self._leases, kinds, github, self._timing)
         self._watch = Watch(ledger, self._leases, kinds, github, self._timing)
         # What this worker holds: by wish, when it is to be tried (again); infinite while it is being carried out.
