@@ -153,6 +153,36 @@ def test_no_moment_of_the_past(production: EnvironmentClient, query: str, wrong:
         assert set(refused(answer, 400, "invalid_request")["details"]) == {wrong}
 
 
+@pytest.mark.parametrize(
+    "question",
+    ["/environments", "/releases", "/releases/A-rc1", "", "/history", "/environments/production/history",
+     "/environments/production/compare?from=2026-01-01T00:00:00Z", f"/commits/{'a' * 40}/exposure"],
+)  # fmt: skip
+def test_what_is_answered_of_now_alone(production: EnvironmentClient, question: str) -> None:
+    """Asked of the past, it is refused: an answer of now would be taken for one of then."""
+    production.ran("A-rc1")
+
+    for query in ("as_of_version=1", "as_of=2026-01-01T00:00:00Z", "as_of="):
+        path = f"{production.project_path}{question}{'&' if '?' in question else '?'}{query}"
+        answer = production.client.get(path)
+        assert set(refused(answer, 400, "invalid_request")["details"]) == {query.split("=")[0]}
+
+
+def test_a_list_of_projects_is_of_now_alone(production: EnvironmentClient) -> None:
+    """As the feed and the checkpoint are."""
+    for path in ("/api/releases", "/api/feed", "/api/checkpoint"):
+        answer = production.client.get(f"{path}?as_of_version=1")
+        assert set(refused(answer, 400, "invalid_request")["details"]) == {"as_of_version"}
+
+
+@pytest.mark.parametrize("query", ["as_of_version=1&as_of_version=2", "as_of_version=1&as_of_version=1"])
+def test_two_moments_at_once(production: EnvironmentClient, query: str) -> None:
+    """Which one was meant, nobody knows."""
+    for question in ("", "/deployments", "/rollback", "/running"):
+        answer = production.client.get(f"{production.path}{question}?{query}")
+        assert set(refused(answer, 400, "invalid_request")["details"]) == {"as_of_version"}
+
+
 def test_a_person_since_forgotten(production: EnvironmentClient, service: Service) -> None:
     """The only thing that is not as it was answered then."""
     production.ran("A-rc1")
