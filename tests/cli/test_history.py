@@ -65,3 +65,15 @@ def test_as_of_a_moment(here: InProcess, ledger: Ledger) -> None:
     assert later.code == 1
     assert here("history", "shop", "production", "--as-of", "noon").code == 2
     assert here("history", "shop", "nowhere").code == here("history", "nobody").code == 1
+
+
+def test_as_of_a_version(here: InProcess) -> None:
+    """Up to that version; one of both ways to say when."""
+    found = here.fine("history", "shop", "production", "--as-of-version", "2", "--format", "jsonl").splitlines()
+    of_project = here.fine("history", "shop", "--as-of-version", "1", "--format", "jsonl").splitlines()
+    both = here("history", "shop", "--as-of-version", "1", "--as-of", "2026-01-01T00:00:00Z")
+
+    assert [json.loads(line).get("version") for line in found] == [1, 2, 2]
+    assert [json.loads(line).get("version") for line in of_project] == [1, 1]
+    assert both.code == 2
+    assert here("history", "shop", "production", "--as-of-version", "4").code == 1

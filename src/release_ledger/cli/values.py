@@ -9,7 +9,15 @@ from typing import Final
 
 import click
 
-from ..versions import is_environment_name, is_project_name, is_repo, read_moment, write_moment
+from ..errors import InvalidReleaseCandidateVersion
+from ..versions import (
+    is_environment_name,
+    is_project_name,
+    is_repo,
+    parse_candidate_version,
+    read_moment,
+    write_moment,
+)
 
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([dhms])")
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
@@ -46,6 +54,14 @@ def _word(is_right: Callable[[str], object], expected: str) -> Callable[[str], s
     return word
 
 
+def _is_candidate(text: str) -> bool:
+    try:
+        parse_candidate_version(text)
+    except InvalidReleaseCandidateVersion:
+        return False
+    return True
+
+
 PROJECT: Final = _word(is_project_name, "ASCII letters, digits, - and _, inner spaces, at most 100 characters")
 ENVIRONMENT: Final = _word(is_environment_name, "ASCII letters, digits, - and _, at most 100 characters")
 REPO: Final = _word(is_repo, "write ORG/REPO, as GitHub does")
@@ -54,4 +70,6 @@ EMAIL: Final = _word(_EMAIL.fullmatch, "write NAME@DOMAIN")
 TOKEN: Final = _word(
     _TOKEN_NAME.fullmatch, "ASCII letters, digits and . _ @ / - inside, inner spaces, at most 100 characters"
 )
+CANDIDATE: Final = _word(_is_candidate, "write RELEASE-rcN")
+DEPLOYMENT: Final = _word(re.compile(r"[0-9a-fA-F-]{1,64}").fullmatch, "write the id as `environment deployments` does")
 REASON: Final = _word(lambda text: text.strip() and len(text) <= 2000, "1 to 2,000 characters")
