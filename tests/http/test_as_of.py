@@ -278,6 +278,18 @@ def test_what_changed_between_two_moments(production: EnvironmentClient) -> None
     assert found["compare_url"] == f"https://github.com/acme/web/compare/{commits[0]}...{commits[1]}"
 
 
+def test_compared_in_the_repository_of_then(production: EnvironmentClient) -> None:
+    """The one that the candidate was cut from, wherever the project has moved since."""
+    production.ran("A-rc1")
+    begins = at(production, 3)
+    production.ran("B-rc1")
+    fine(production.client.put(production.project_path, {"repo": "acme/moved"}))
+
+    found = fine(production.client.get(f"{production.path}/compare", query_string={"from": begins}))
+
+    assert found["compare_url"].startswith("https://github.com/acme/web/compare/")
+
+
 def test_compared_with_before_it_was_there(production: EnvironmentClient) -> None:
     """Nothing ran then, so there is nothing to compare with."""
     production.ran("A-rc1")

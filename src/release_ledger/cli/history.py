@@ -12,7 +12,7 @@ import click
 
 from .moments import as_of_options, moment_of
 from .opening import open_ledger
-from .output import moment, print_table, shown
+from .output import FORMULA, moment, print_table, shown
 from .values import ENVIRONMENT, PROJECT
 
 Event = dict[str, Any]
@@ -76,7 +76,7 @@ def _print_csv(pages: Pages, version: int) -> None:  # noqa: ARG001 - each forma
 
 
 def _as_text(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _events(pages: Pages) -> Iterator[Event]:
