@@ -88,6 +88,51 @@ def test_what_was_corrected_since(production: EnvironmentClient, at_once: int, m
     assert [numbers(version, "failure") for version in (9, 10, 11, 12)] == [[], [1], [3, 1], [1]]
 
 
+def folded(*_: object) -> None:
+    raise AssertionError("the stream was folded")
+
+
+@BOTH_DATABASES
+def test_nothing_is_folded_however_many_were_corrected(
+    production: EnvironmentClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that had the status come from their own events, a page of them at a time; pages are as they were."""
+    monkeypatch.setattr("release_ledger.ledger.past_rows.AT_ONCE", 2)
+    monkeypatch.setattr("release_ledger.ledger.as_of.fold_streams", folded)
+    made = [production.deploy(f"{name}-rc1") for name in "ABCDEFGHI"]
+    for deployment in made:
+        production.report(deployment["release_candidate_version"], "success", id=deployment["id"])
+    then = int(asked(production, "")[1].strip('"'))
+    lists = [f"/deployments?status=success&per_page={size}&page={page}" for size in (1, 2, 4) for page in range(1, 10)]
+    lists.append("/deployments?status=success&release_candidate_version=C-rc1")
+    answers = [asked(production, f"{question}&as_of_version={then}") for question in lists]
+
+    for deployment in (made[7], made[2], made[0], made[3], made[5]):
+        production.report(deployment["release_candidate_version"], "failure", id=deployment["id"])
+
+    assert [asked(production, f"{question}&as_of_version={then}") for question in lists] == answers
+    assert [each["number"] for each in answers[0][0] + answers[9][0]] == [9, 9, 8]
+
+
+def test_a_deployment_of_more_events_than_its_row_names(
+    production: EnvironmentClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it was since its newest event nothing is folded; amid its events the history is, and says the same."""
+    monkeypatch.setattr("release_ledger.projections.deployments.EVENTS_NAMED", 3)
+    made = production.deploy("A-rc1")
+    then = []
+    for number in range(5):
+        production.report("A-rc1", "in_progress", id=made["id"], error_message=f"step {number}")
+        then.append(asked(production, "/deployments"))
+    production.report("A-rc1", "success", id=made["id"])
+    newest = asked(production, "/deployments")
+    fine(production.client.put(production.path, {"tier": "production"}))
+
+    assert [asked(production, "/deployments", as_of_version=version) for version in range(3, 8)] == then
+    monkeypatch.setattr("release_ledger.ledger.as_of.fold_streams", folded)
+    assert asked(production, "/deployments", as_of_version=8) == newest
+
+
 def test_a_freeze_as_it_stood(production: EnvironmentClient) -> None:
     """Evaluated at the moment that is asked for: frozen then, though it has been lifted; not yet, before."""
     fine(production.client.put(f"{production.path}/freeze", {"reason": "audit", "until": LATER}))
@@ -208,9 +253,6 @@ def test_nothing_is_folded_where_the_rows_are_live(
     production.ran("D-rc1")
     production.press()
 
-    def folded(*_: object) -> None:
-        raise AssertionError("the stream was folded")
-
     monkeypatch.setattr("release_ledger.ledger.as_of.fold_streams", folded)
     one = f"{production.deployments_path}/{made['id']}"
     assert refused(production.client.get(f"{one}?as_of_version=3"), 404, "deployment_not_found")
@@ -326,11 +368,13 @@ def test_no_row_is_looked_for_from_end_to_end(production: EnvironmentClient, ser
     production.ran("A-rc1")
     names = ("SNAPSHOT", "EVENTS_BETWEEN", "BY_ID", "NEWEST_PERIOD", "PERIODS", "BEGUN", "LAST_CUT")
     statements = [getattr(as_of_selects, name) for name in names]
-    statements += [event_selects.STORED, event_selects.SOME, event_selects.CORRECTED]
-    statements += event_selects.NUMBERS_BY.values()
+    statements += [event_selects.STORED, event_selects.SOME]
+    statements += [*event_selects.NUMBERS_BY.values(), *event_selects.CORRECTED.values()]
     for statement in statements:
         sql, binds, own = statement.compiled(SQLITE)
         with service.ledger.store.database.cursor() as cursor:
             cursor.execute(f"explain query plan {sql}", [own.get(bind, 1) for bind in binds])
             plan = "\n".join(row[3] for row in cursor.fetchall())
         assert not re.search(r"^SCAN |TEMP B-TREE", plan, re.MULTILINE), f"{sql}\n{plan}"
+        if statement in event_selects.CORRECTED.values():
+            assert "deployments_corrected" in plan
