@@ -10,11 +10,16 @@ import hashlib
 import secrets
 from typing import Final, Literal, TypedDict
 
-from .errors import TokenExists, TokenNotFound
+from .errors import InvalidRequest, TokenExists, TokenNotFound
 from .events import AccessEvent, PersonForgotten, TokenCreated, TokenRevoked
 
 Role = Literal["read", "deploy", "admin"]
 ROLES: Final[tuple[Role, ...]] = ("read", "deploy", "admin")
+NO_EMAIL_HAS_LESS: Final = "@"
+NAMES_ARE_FOR_EVER: Final = (
+    "a token's name is in events for ever, where nobody could be forgotten: name the token after what it is for,"
+    " and give the e-mail with --email"
+)
 Events = tuple[AccessEvent, ...]
 
 
@@ -57,7 +62,9 @@ def create_token(
     projects: list[str] | None,
     expires_at: str | None,
 ) -> Events:
-    """A token of a name that none has that still opens."""
+    """A token of a name that none has that still opens, and that no e-mail is in: events would keep it for ever."""
+    if NO_EMAIL_HAS_LESS in token_name:
+        raise InvalidRequest(token_name=f"May be an e-mail, and {NAMES_ARE_FOR_EVER}.")
     if known is not None and known["revoked_at"] is None:
         raise TokenExists(token_name=token_name)
     return (

@@ -132,6 +132,23 @@ def test_an_unknown_e_mail_is_refused(here: InProcess, ledger: Ledger) -> None:
     assert "No person of this e-mail is known" in second.err
 
 
+def test_tokens_that_are_named_after_the_person_are_listed(
+    here: InProcess, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older release let a token be called by an e-mail: what cannot be forgotten is at least said, open or not."""
+    monkeypatch.setattr("release_ledger.access.NO_EMAIL_HAS_LESS", "\0")
+    for name in (EMAIL, f"laptop/{EMAIL.upper()}", "other"):
+        ledger.create_token(name, role="read", email=EMAIL, by=OPERATOR)
+    ledger.revoke_token(EMAIL, by=OPERATOR)
+
+    ran = here("audit", "forget", EMAIL, "--yes")
+
+    assert ran.code == 0
+    assert [line.split(" holds ")[0] for line in ran.err.splitlines()] == [
+        f"Warning: the name of token {EMAIL}", f"Warning: the name of token laptop/{EMAIL.upper()}",
+    ]  # fmt: skip
+
+
 def test_others_are_not_forgotten_with_them(here: InProcess, ledger: Ledger) -> None:
     """Not those whose e-mail holds the forgotten one."""
     for number, email in enumerate((EMAIL, f"x{EMAIL}", f"{EMAIL}.org")):

@@ -168,7 +168,7 @@ def test_csv_says_the_same_and_does_nothing_where_it_is_opened(here: InProcess, 
     assert dict(zip(header, second, strict=True))["reason"] == "a, b\nand \\x1b[31mc"
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
 def test_a_cell_that_a_spreadsheet_would_take_for_a_formula_is_quoted(start: str) -> None:
     """Whatever comes after it."""
     assert cell(f"{start}1").startswith("'")

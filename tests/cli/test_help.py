@@ -49,7 +49,12 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "audit verify",
         "backup",
         "environment create",
+        "environment deployment",
+        "environment deployments",
         "environment freeze",
+        "environment rollback-preview",
+        "environment running",
+        "environment show",
         "environment unfreeze",
         "history",
         "project create",
@@ -116,8 +121,9 @@ def test_the_examples_of_the_page_are_what_is_printed(tmp_path: Path, monkeypatc
 
         assert (arguments, result.exit_code, result.stderr) == (arguments, 0, SAID.get(arguments, ""))
         assert (arguments, masked(result.stdout)) == (arguments, masked(expected))
-    # All but serve and worker, which do not end, audit export (tests/cli/test_audit.py) and audit forget.
-    assert len(examples) == len(COMMANDS) - 4
+    # All but serve and worker, which do not end, audit export (tests/cli/test_audit.py) and audit forget; and three
+    # that show deployments, of which there are none here (tests/cli/test_past.py).
+    assert len(examples) == len(COMMANDS) - 7
 
 
 def test_both_ways_to_call_it_are_the_same(tmp_path: Path) -> None:

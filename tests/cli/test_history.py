@@ -49,7 +49,7 @@ def test_csv_for_spreadsheets(here: InProcess) -> None:
 
     assert [row["version"] for row in rows] == ["1", "2", "3"]
     assert json.loads(rows[1]["data"])["reason"] == "=1+1"
-    assert all(not value.startswith(("=", "+", "-", "@")) for row in rows for value in row.values())
+    assert all(not value.startswith(("=", "+", "-", "@", "\n")) for row in rows for value in row.values())
 
 
 def test_as_of_a_moment(here: InProcess, ledger: Ledger) -> None:
@@ -59,9 +59,23 @@ def test_as_of_a_moment(here: InProcess, ledger: Ledger) -> None:
     found = here.fine("history", "shop", "production", "--as-of", second, "--format", "jsonl").splitlines()
     before = here("history", "shop", "production", "--as-of", "2001-01-01T00:00:00Z")
     later = here("history", "shop", "production", "--as-of", "2999-01-01T00:00:00Z")
+    before_project = here("history", "shop", "--as-of", "2001-01-01T00:00:00Z")
 
     assert [json.loads(line).get("version") for line in found] == [1, 2, 2]
     assert (before.code, before.err) == (1, "Error: Release environment not found\n")
+    assert (before_project.code, before_project.err) == (1, "Error: Release project not found\n")
     assert later.code == 1
     assert here("history", "shop", "production", "--as-of", "noon").code == 2
     assert here("history", "shop", "nowhere").code == here("history", "nobody").code == 1
+
+
+def test_as_of_a_version(here: InProcess) -> None:
+    """Up to that version; one of both ways to say when."""
+    found = here.fine("history", "shop", "production", "--as-of-version", "2", "--format", "jsonl").splitlines()
+    of_project = here.fine("history", "shop", "--as-of-version", "1", "--format", "jsonl").splitlines()
+    both = here("history", "shop", "--as-of-version", "1", "--as-of", "2026-01-01T00:00:00Z")
+
+    assert [json.loads(line).get("version") for line in found] == [1, 2, 2]
+    assert [json.loads(line).get("version") for line in of_project] == [1, 1]
+    assert both.code == 2
+    assert here("history", "shop", "production", "--as-of-version", "4").code == 1

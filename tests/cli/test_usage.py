@@ -15,6 +15,8 @@ from release_ledger.cli import main
         (["token", "create"], "Missing argument"),
         (["token", "create", "command-line:root"], "is not one"),
         (["token", "create", " ci"], "is not one"),
+        (["token", "create", "ada@example.com"], "events for ever"),
+        (["token", "create", "laptop/of@ada"], "events for ever"),
         (["token", "create", "ci", "--role", "owner"], "--role"),
         (["token", "create", "ci", "--email", "nobody"], "--email"),
         (["token", "create", "ci", "--project", "a/b"], "--project"),

@@ -88,6 +88,51 @@ def test_what_was_corrected_since(production: EnvironmentClient, at_once: int, m
     assert [numbers(version, "failure") for version in (9, 10, 11, 12)] == [[], [1], [3, 1], [1]]
 
 
+def folded(*_: object) -> None:
+    raise AssertionError("the stream was folded")
+
+
+@BOTH_DATABASES
+def test_nothing_is_folded_however_many_were_corrected(
+    production: EnvironmentClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that had the status come from their own events, a page of them at a time; pages are as they were."""
+    monkeypatch.setattr("release_ledger.ledger.past_rows.AT_ONCE", 2)
+    monkeypatch.setattr("release_ledger.ledger.as_of.fold_streams", folded)
+    made = [production.deploy(f"{name}-rc1") for name in "ABCDEFGHI"]
+    for deployment in made:
+        production.report(deployment["release_candidate_version"], "success", id=deployment["id"])
+    then = int(asked(production, "")[1].strip('"'))
+    lists = [f"/deployments?status=success&per_page={size}&page={page}" for size in (1, 2, 4) for page in range(1, 10)]
+    lists.append("/deployments?status=success&release_candidate_version=C-rc1")
+    answers = [asked(production, f"{question}&as_of_version={then}") for question in lists]
+
+    for deployment in (made[7], made[2], made[0], made[3], made[5]):
+        production.report(deployment["release_candidate_version"], "failure", id=deployment["id"])
+
+    assert [asked(production, f"{question}&as_of_version={then}") for question in lists] == answers
+    assert [each["number"] for each in answers[0][0] + answers[9][0]] == [9, 9, 8]
+
+
+def test_a_deployment_of_more_events_than_its_row_names(
+    production: EnvironmentClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it was since its newest event nothing is folded; amid its events the history is, and says the same."""
+    monkeypatch.setattr("release_ledger.projections.deployments.EVENTS_NAMED", 3)
+    made = production.deploy("A-rc1")
+    then = []
+    for number in range(5):
+        production.report("A-rc1", "in_progress", id=made["id"], error_message=f"step {number}")
+        then.append(asked(production, "/deployments"))
+    production.report("A-rc1", "success", id=made["id"])
+    newest = asked(production, "/deployments")
+    fine(production.client.put(production.path, {"tier": "production"}))
+
+    assert [asked(production, "/deployments", as_of_version=version) for version in range(3, 8)] == then
+    monkeypatch.setattr("release_ledger.ledger.as_of.fold_streams", folded)
+    assert asked(production, "/deployments", as_of_version=8) == newest
+
+
 def test_a_freeze_as_it_stood(production: EnvironmentClient) -> None:
     """Evaluated at the moment that is asked for: frozen then, though it has been lifted; not yet, before."""
     fine(production.client.put(f"{production.path}/freeze", {"reason": "audit", "until": LATER}))
@@ -153,6 +198,36 @@ def test_no_moment_of_the_past(production: EnvironmentClient, query: str, wrong:
         assert set(refused(answer, 400, "invalid_request")["details"]) == {wrong}
 
 
+@pytest.mark.parametrize(
+    "question",
+    ["/environments", "/releases", "/releases/A-rc1", "", "/history", "/environments/production/history",
+     "/environments/production/compare?from=2026-01-01T00:00:00Z", f"/commits/{'a' * 40}/exposure"],
+)  # fmt: skip
+def test_what_is_answered_of_now_alone(production: EnvironmentClient, question: str) -> None:
+    """Asked of the past, it is refused: an answer of now would be taken for one of then."""
+    production.ran("A-rc1")
+
+    for query in ("as_of_version=1", "as_of=2026-01-01T00:00:00Z", "as_of="):
+        path = f"{production.project_path}{question}{'&' if '?' in question else '?'}{query}"
+        answer = production.client.get(path)
+        assert set(refused(answer, 400, "invalid_request")["details"]) == {query.split("=")[0]}
+
+
+def test_a_list_of_projects_is_of_now_alone(production: EnvironmentClient) -> None:
+    """As the feed and the checkpoint are."""
+    for path in ("/api/releases", "/api/feed", "/api/checkpoint"):
+        answer = production.client.get(f"{path}?as_of_version=1")
+        assert set(refused(answer, 400, "invalid_request")["details"]) == {"as_of_version"}
+
+
+@pytest.mark.parametrize("query", ["as_of_version=1&as_of_version=2", "as_of_version=1&as_of_version=1"])
+def test_two_moments_at_once(production: EnvironmentClient, query: str) -> None:
+    """Which one was meant, nobody knows."""
+    for question in ("", "/deployments", "/rollback", "/running"):
+        answer = production.client.get(f"{production.path}{question}?{query}")
+        assert set(refused(answer, 400, "invalid_request")["details"]) == {"as_of_version"}
+
+
 def test_a_person_since_forgotten(production: EnvironmentClient, service: Service) -> None:
     """The only thing that is not as it was answered then."""
     production.ran("A-rc1")
@@ -177,9 +252,6 @@ def test_nothing_is_folded_where_the_rows_are_live(
     production.report("B-rc1", "failure")
     production.ran("D-rc1")
     production.press()
-
-    def folded(*_: object) -> None:
-        raise AssertionError("the stream was folded")
 
     monkeypatch.setattr("release_ledger.ledger.as_of.fold_streams", folded)
     one = f"{production.deployments_path}/{made['id']}"
@@ -248,6 +320,18 @@ def test_what_changed_between_two_moments(production: EnvironmentClient) -> None
     assert found["compare_url"] == f"https://github.com/acme/web/compare/{commits[0]}...{commits[1]}"
 
 
+def test_compared_in_the_repository_of_then(production: EnvironmentClient) -> None:
+    """The one that the candidate was cut from, wherever the project has moved since."""
+    production.ran("A-rc1")
+    begins = at(production, 3)
+    production.ran("B-rc1")
+    fine(production.client.put(production.project_path, {"repo": "acme/moved"}))
+
+    found = fine(production.client.get(f"{production.path}/compare", query_string={"from": begins}))
+
+    assert found["compare_url"].startswith("https://github.com/acme/web/compare/")
+
+
 def test_compared_with_before_it_was_there(production: EnvironmentClient) -> None:
     """Nothing ran then, so there is nothing to compare with."""
     production.ran("A-rc1")
@@ -284,11 +368,13 @@ def test_no_row_is_looked_for_from_end_to_end(production: EnvironmentClient, ser
     production.ran("A-rc1")
     names = ("SNAPSHOT", "EVENTS_BETWEEN", "BY_ID", "NEWEST_PERIOD", "PERIODS", "BEGUN", "LAST_CUT")
     statements = [getattr(as_of_selects, name) for name in names]
-    statements += [event_selects.STORED, event_selects.SOME, event_selects.CORRECTED]
-    statements += event_selects.NUMBERS_BY.values()
+    statements += [event_selects.STORED, event_selects.SOME]
+    statements += [*event_selects.NUMBERS_BY.values(), *event_selects.CORRECTED.values()]
     for statement in statements:
         sql, binds, own = statement.compiled(SQLITE)
         with service.ledger.store.database.cursor() as cursor:
             cursor.execute(f"explain query plan {sql}", [own.get(bind, 1) for bind in binds])
             plan = "\n".join(row[3] for row in cursor.fetchall())
         assert not re.search(r"^SCAN |TEMP B-TREE", plan, re.MULTILINE), f"{sql}\n{plan}"
+        if statement in event_selects.CORRECTED.values():
+            assert "deployments_corrected" in plan

@@ -6,7 +6,7 @@ import pytest
 
 from release_ledger import access
 from release_ledger.access import Token
-from release_ledger.errors import TokenExists, TokenNotFound
+from release_ledger.errors import InvalidRequest, TokenExists, TokenNotFound
 from release_ledger.events import AccessEvent, stamp
 from release_ledger.projection.projection import Rows
 from release_ledger.projections.tokens import Tokens
@@ -78,6 +78,18 @@ def test_a_name_is_taken_while_its_token_opens() -> None:
     known = door.token("ci")
     assert known is not None
     assert known["token_sha256"] == "first"
+
+
+@pytest.mark.parametrize("name", ["ada@example.com", "laptop of ada@example", "@"])
+def test_a_name_that_may_hold_an_e_mail_is_refused(name: str) -> None:
+    """It would be in events for ever, where nobody could be forgotten."""
+    door = Door()
+
+    with pytest.raises(InvalidRequest) as refusal:
+        door.create(name, "digest")
+
+    assert "for ever" in refusal.value.details["token_name"]
+    assert door.token(name) is None
 
 
 def test_a_revoked_token_opens_nothing_and_frees_its_name() -> None:

@@ -21,6 +21,7 @@ from ..access import Role, Token, allows, digest
 from ..errors import Forbidden, InvalidRequest, LedgerUnavailable, Unauthorized
 from ..ledger import AccessMoved, Caller, Ledger
 from ..versions import is_environment_name, is_project_name, parse_candidate_version, parse_commit, write_moment
+from .past import check_moment
 from .rates import rates
 
 Handler = Callable[..., Response]
@@ -51,7 +52,9 @@ def requires(role: Role) -> Callable[[Handler], Handler]:
         def checked(*args: Any, **kwargs: Any) -> Response:
             def answer() -> Response:
                 _authorise(role, kwargs.get("project_name"))
-                return handler(*args, **_names_in_path(kwargs))
+                names = _names_in_path(kwargs)
+                check_moment(handler.__dict__.get("taken", ()))
+                return handler(*args, **names)
 
             authenticate()
             try:

@@ -32,7 +32,13 @@ class LedgerBlueprint(Blueprint):
 
     def takes(self, schema: type[Schema], *, location: str = "json", required: bool = True) -> Decorator:
         """The handler's first argument is the body, or the query, checked by this schema."""
-        return cast(Decorator, self.arguments(schema(), location=location, required=required))
+
+        def decorate(handler: Handler) -> Handler:
+            taking = cast(Handler, self.arguments(schema(), location=location, required=required)(handler))
+            taking.__dict__["taken"] = frozenset(schema().fields)
+            return taking
+
+        return decorate
 
     def answers(self, status: int, schema: Schema | type[Schema] | None = None, **kwargs: Any) -> Decorator:
         """The shape of the answer, for the description; handlers write their answers themselves."""

@@ -33,10 +33,13 @@ def compare(query: dict[str, Any], project_name: str, env_name: str) -> Response
 
 
 def _url(project_name: str, answer: dict[str, Any]) -> str | None:
-    """Where GitHub shows what lies between the two commits; not known of other servers than github.com."""
+    """Where GitHub shows what lies between the two commits, in the repository that the later one was cut from.
+
+    Not known of other servers than github.com.
+    """
     settings: Settings = current_app.extensions["settings"]
     first, last = (answer[moment]["running"] for moment in ("from", "to"))
     if settings.github_url != Settings.github_url or first is None or last is None:
         return None
-    project, _ = ledger().project(project_name)
-    return f"https://github.com/{project['repo']}/compare/{first['commit']}...{last['commit']}"
+    candidate, _ = ledger().candidate(project_name, last["release_candidate_version"])
+    return f"https://github.com/{candidate['repo']}/compare/{first['commit']}...{last['commit']}"

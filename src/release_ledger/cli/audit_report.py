@@ -13,12 +13,10 @@ import click
 from ..errors import InvalidRequest
 from ..ledger.deployment_report import COLUMNS
 from .opening import open_ledger
-from .output import shown
+from .output import FORMULA, shown
 from .progress import progress
 from .values import PROJECT, timestamp
 
-# What a spreadsheet takes for a formula. It would be computed by whoever opens the file.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _MOMENT: Final = "an ISO 8601 timestamp with an offset"
 Written = Callable[[dict[str, Any]], object]
 
@@ -73,5 +71,5 @@ def cell(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = str(value)
-    text = f"'{text}" if text.startswith(_FORMULA) else text
+    text = f"'{text}" if text.startswith(FORMULA) else text
     return "\n".join(map(shown, text.split("\n")))

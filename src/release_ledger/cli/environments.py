@@ -12,12 +12,15 @@ from ..rollback import STRATEGIES
 from .opening import caller, open_ledger
 from .output import moment, shown
 from .projects import became
+from .refusals import Group
 from .values import ENVIRONMENT, PROJECT, REASON, timestamp
 
+ASKING = dict.fromkeys(("show", "deployments", "deployment", "rollback-preview", "running"), "past")
 
-@click.group()
+
+@click.group(cls=Group, modules=ASKING)
 def environment() -> None:
-    """Create environments, freeze and unfreeze them."""
+    """Create environments, freeze and unfreeze them; ask how they stand, and stood."""
 
 
 @environment.command()

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import click
 
-from ..ledger.moments import Moment
+from .moments import as_of_options, moment_of
 from .opening import open_ledger
-from .output import moment, print_table, shown
-from .values import ENVIRONMENT, PROJECT, timestamp
+from .output import FORMULA, moment, print_table, shown
+from .values import ENVIRONMENT, PROJECT
 
 Event = dict[str, Any]
 Pages = Iterable[list[Event]]
@@ -27,9 +27,7 @@ _SAID: Final = ("release_candidate_version", "status", "outcome", "tier", "repo"
 @click.command()
 @click.argument("project", type=PROJECT)
 @click.argument("environment", type=ENVIRONMENT, required=False)
-@click.option(
-    "--as-of", metavar="T", type=timestamp, help="Only what was recorded by then: an ISO 8601 timestamp with an offset."
-)
+@as_of_options
 @click.option(
     "--format",
     "form",
@@ -38,12 +36,12 @@ _SAID: Final = ("release_candidate_version", "status", "outcome", "tier", "repo"
     show_default=True,
     help="For people, as JSON Lines, or as CSV; the last two have all of each event.",
 )
-def history(project: str, environment: str | None, as_of: str | None, form: str) -> None:
+def history(project: str, environment: str | None, as_of: str | None, as_of_version: int | None, form: str) -> None:
     """Print the events of an environment, oldest first, or of the project itself (settings, candidates, builds).
 
     JSON Lines end with {"end": true, "version": N}: without that line they are not complete.
     """
-    when = Moment(at=as_of) if as_of is not None else None
+    when = moment_of(as_of, as_of_version)
     with open_ledger() as ledger:
         pages, version = ledger.whole_history(project, environment, moment=when)
         _PRINT[form](pages, version)
@@ -78,7 +76,7 @@ def _print_csv(pages: Pages, version: int) -> None:  # noqa: ARG001 - each forma
 
 
 def _as_text(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _events(pages: Pages) -> Iterator[Event]:

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+# What a spreadsheet takes for a formula, perhaps after it dropped a line end. It would be computed by whoever opens it.
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 SHOWN: Final = 20  # of differences, of streams that are set aside
 _PIPE_WIDTH: Final = 4000  # into a pipe or a file, no row is ever folded
 

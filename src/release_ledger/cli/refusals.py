@@ -20,21 +20,21 @@ DATABASE_ERRORS: Final = (sqlalchemy.exc.DBAPIError, sqlalchemy.exc.TimeoutError
 class Group(click.Group):
     """Commands that are imported when they are asked for: most need little of what all of them need together.
 
-    `modules` are those of this package that have the commands, each under the command's own name.
+    `modules` are those of this package that have the commands, each under the command's own name (`_` for `-`).
     """
 
     def __init__(self, *args: Any, modules: dict[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._modules = modules
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
-        return sorted(self._modules)
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self._modules})
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._modules:
-            return None
+            return super().get_command(ctx, cmd_name)
         module = import_module(f".{self._modules[cmd_name]}", __package__)
-        return cast(click.Command, getattr(module, cmd_name))
+        return cast(click.Command, getattr(module, cmd_name.replace("-", "_")))
 
 
 class Commands(Group):

@@ -12,7 +12,7 @@ from ..access import ROLES, Role
 from ..versions import write_moment
 from .opening import caller, open_ledger
 from .output import as_json, moment, print_json, print_table
-from .values import EMAIL, PROJECT, TOKEN, duration
+from .values import EMAIL, PROJECT, duration, token_name
 
 
 @click.group()
@@ -21,7 +21,7 @@ def token() -> None:
 
 
 @token.command()
-@click.argument("name", type=TOKEN)
+@click.argument("name", type=token_name)
 @click.option(
     "--role",
     type=click.Choice(ROLES),
@@ -35,7 +35,8 @@ def token() -> None:
 def create(name: str, role: Role, email: str | None, projects: tuple[str, ...], expires_in: str | None) -> None:
     """Make a token and print it, alone, on standard output.
 
-    It is shown this once: the ledger keeps only its digest.
+    It is shown this once: the ledger keeps only its digest. Its name is in events for ever, so that no e-mail may be in
+    it: that is what --email is for, which can be forgotten.
     """
     with open_ledger() as ledger:
         secret = ledger.create_token(

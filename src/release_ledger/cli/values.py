@@ -9,11 +9,21 @@ from typing import Final
 
 import click
 
-from ..versions import is_environment_name, is_project_name, is_repo, read_moment, write_moment
+from ..access import NAMES_ARE_FOR_EVER, NO_EMAIL_HAS_LESS
+from ..errors import InvalidReleaseCandidateVersion
+from ..versions import (
+    is_environment_name,
+    is_project_name,
+    is_repo,
+    parse_candidate_version,
+    read_moment,
+    write_moment,
+)
 
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([dhms])")
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-_TOKEN_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@/ -]{0,98}[A-Za-z0-9])?")
+_TOKEN_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/ -]{0,98}[A-Za-z0-9])?")
+_OF_WHAT: Final = "ASCII letters, digits and . _ / - inside, inner spaces, at most 100 characters"
 _EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
 
 
@@ -46,12 +56,28 @@ def _word(is_right: Callable[[str], object], expected: str) -> Callable[[str], s
     return word
 
 
+def token_name(text: str) -> str:
+    """A name for a new token, which is in events for ever: no e-mail, which could not be forgotten there.
+
+    No colon: `command-line:…` is who acts here, and no token may be called like that.
+    """
+    if NO_EMAIL_HAS_LESS in text:
+        raise click.BadParameter(f"{text!r} may be an e-mail, and {NAMES_ARE_FOR_EVER}.")
+    return _word(_TOKEN_NAME.fullmatch, _OF_WHAT)(text)
+
+
+def _is_candidate(text: str) -> bool:
+    try:
+        parse_candidate_version(text)
+    except InvalidReleaseCandidateVersion:
+        return False
+    return True
+
+
 PROJECT: Final = _word(is_project_name, "ASCII letters, digits, - and _, inner spaces, at most 100 characters")
 ENVIRONMENT: Final = _word(is_environment_name, "ASCII letters, digits, - and _, at most 100 characters")
 REPO: Final = _word(is_repo, "write ORG/REPO, as GitHub does")
 EMAIL: Final = _word(_EMAIL.fullmatch, "write NAME@DOMAIN")
-# No colon: `command-line:…` is who acts here, and no token may be called like that.
-TOKEN: Final = _word(
-    _TOKEN_NAME.fullmatch, "ASCII letters, digits and . _ @ / - inside, inner spaces, at most 100 characters"
-)
+CANDIDATE: Final = _word(_is_candidate, "write RELEASE-rcN")
+DEPLOYMENT: Final = _word(re.compile(r"[0-9a-fA-F-]{1,64}").fullmatch, "write the id as `environment deployments` does")
 REASON: Final = _word(lambda text: text.strip() and len(text) <= 2000, "1 to 2,000 characters")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, bindparam, select, union_all
+from sqlalchemy import BindParameter, ColumnElement, bindparam, literal_column, select
 
 from ..projections.deployments import Deployments
 from ..store import Statement
@@ -37,21 +37,30 @@ SOME = Statement(
 
 _DEPLOYMENTS = select(*labelled(D, "deployment")).where(*here(D, "of_stream"), D.c.number <= bindparam("last"))
 _OF_VERSION = D.c.release_candidate_version == bindparam("release_candidate_version")
-# Those that have a status since a version or earlier, and some others that are known to have had it.
+# Those that have a status since a version or earlier.
 _HAVE_IT = (D.c.status == bindparam("status"), D.c.status_version <= bindparam("upto"))
-_HAD_IT = (D.c.status_version > bindparam("upto"), D.c.number.in_(_some("number")))
-# Those that had finished, and were corrected after a version.
-CORRECTED = Statement(_DEPLOYMENTS.where(D.c.corrected == 1, D.c.status_version > bindparam("upto")).limit(AT_ONCE + 1))
+# Written out: of a parameter, the database does not know that the index of the corrected serves.
+_YES: ColumnElement[int] = literal_column("1")
+
+
+def _corrected(of_version: bool) -> Statement:
+    conditions = (D.c.corrected == _YES, D.c.status_version > bindparam("after"), D.c.number >= bindparam("lowest"))
+    found = _DEPLOYMENTS.where(*conditions, *([_OF_VERSION] if of_version else []))
+    return Statement(found.order_by(D.c.status_version).limit(bindparam("most")))
+
+
+# Those that had finished, and were corrected after a version, in the order in which they were (of a version, perhaps).
+CORRECTED: Final = {of_version: _corrected(of_version) for of_version in (False, True)}
 
 
 def _numbers_by(of_status: bool, of_version: bool) -> Statement:
     found = _DEPLOYMENTS.where(_OF_VERSION) if of_version else _DEPLOYMENTS
-    both = union_all(found.where(*_HAVE_IT), found.where(*_HAD_IT)) if of_status else found
-    by_number = both.order_by(both.selected_columns.deployment_number.desc())
+    having = found.where(*_HAVE_IT) if of_status else found
+    by_number = having.order_by(D.c.number.desc())
     return Statement(by_number.limit(bindparam("one_more")).offset(bindparam("skipped")))
 
 
-# The deployments that had a status, are of a version, or both; newest first.
+# The deployments that have a status since then, are of a version, or both; newest first.
 NUMBERS_BY: Final = {
     (of_status, of_version): _numbers_by(of_status, of_version)
     for of_status, of_version in ((True, False), (False, True), (True, True))

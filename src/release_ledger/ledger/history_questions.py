@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, select
 
-from ..errors import EnvironmentNotFound
+from ..errors import EnvironmentNotFound, ProjectNotFound, Refusal
 from ..projection import environment_stream, project_stream
 from ..store import Head, Statement
 from ..store.codec import decode
@@ -66,12 +66,18 @@ class HistoryQuestions(DeploymentQuestions):
         if moment is None:
             head = head_of(self.store, stream)
         else:
-            then = then_of(self.store, stream, moment)
-            head = then.head if then is not None else Head(stream=stream)
+            head = self._head_then(stream, moment, ProjectNotFound if environment_name is None else EnvironmentNotFound)
         if not head.version:
             self.project(project_name)
             raise EnvironmentNotFound()
         return head
+
+    def _head_then(self, stream: str, moment: Moment, too_early: type[Refusal]) -> Head:
+        try:
+            then = then_of(self.store, stream, moment)
+        except EnvironmentNotFound:
+            raise too_early() from None
+        return then.head if then is not None else Head(stream=stream)
 
     def _pages(self, head: Head, after: int) -> Iterator[list[Answer]]:
         while page := self._events_after(head, after, HISTORY_LIMIT):

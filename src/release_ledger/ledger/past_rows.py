@@ -82,17 +82,28 @@ class PastRows(FoldedSource):
         self._brought.update(wanted)
 
     def _as_they_were(self, numbers: list[int]) -> dict[Key, Any]:
-        """At most `AT_ONCE` deployments by their keys, each folded from its own events."""
+        """At most `AT_ONCE` deployments by their keys."""
         self.need("deployments")
         rows = [picked(row, "deployment") for row in self.live(event_selects.SOME, **some("number", numbers))]
+        if sorted(row["number"] for row in rows) != numbers:
+            raise NotLive(self.head.stream, "deployments")
+        return self._then(rows)
+
+    def _then(self, rows: list[Row]) -> dict[Key, Any]:
+        """Live rows as they were: those of which something happened since are folded from their own events."""
+        deployments = installed()["deployments"]
         named = {row["number"]: versions_of(row) for row in rows}
-        if any(row["event_count"] != len(named[row["number"]]) for row in rows):
+        found: dict[Key, Any] = {
+            (row["number"],): deployments.load(row) for row in rows if named[row["number"]][-1] <= self.head.version
+        }
+        moved = [row for row in rows if (row["number"],) not in found]
+        if any(row["event_count"] != len(named[row["number"]]) for row in moved):
             raise NotLive(self.head.stream, "deployments")
-        upto = {number: [at for at in versions if at <= self.head.version] for number, versions in named.items()}
-        folded, failed = fold_events([installed()["deployments"]], events_of(self.store, self.head.stream, upto))
-        if failed or sorted(number for (number,) in folded["deployments"]) != numbers:
+        upto = {row["number"]: [at for at in named[row["number"]] if at <= self.head.version] for row in moved}
+        folded, failed = fold_events([deployments], events_of(self.store, self.head.stream, upto))
+        if failed or folded["deployments"].keys() != {(number,) for number in upto}:
             raise NotLive(self.head.stream, "deployments")
-        return folded["deployments"]
+        return found | folded["deployments"]
 
     def _bring_people(self, people: Iterable[str | None]) -> None:
         new = {person_id for person_id in people if person_id is not None} - self._people
@@ -102,21 +113,36 @@ class PastRows(FoldedSource):
     def numbers_by(self, skipped: int, rows: int, status: str | None, version: str | None) -> list[int]:
         """The numbers of the deployments that had this status, are of this version; newest first."""
         self.need("deployments")
-        place: dict[str, Any] = {"last": self.state.deployments, "skipped": skipped, "one_more": rows}
-        if version is not None:
-            place["release_candidate_version"] = version
-        if status is not None:
-            place |= {"status": status, **some("number", self._corrected_since(status))}
-        found = self.live(event_selects.NUMBERS_BY[status is not None, version is not None], **place)
+        of = {} if version is None else {"release_candidate_version": version}
+        if status is None:
+            return self._numbers(skipped, rows, of)
+        still = self._numbers(skipped, rows, of | {"status": status})
+        lowest = still[-1] if len(still) == rows else 1
+        were = self._corrected_since(status, lowest, of)
+        if not were:
+            return still
+        # Of those that still have the status, no more than were corrected come later in the list than they do now.
+        first = max(0, skipped - len(were))
+        still = self._numbers(first, rows + skipped - first, of | {"status": status})
+        return sorted(still + were, reverse=True)[skipped - first : skipped - first + rows]
+
+    def _numbers(self, skipped: int, rows: int, of: dict[str, str]) -> list[int]:
+        statement = event_selects.NUMBERS_BY["status" in of, "release_candidate_version" in of]
+        found = self.live(statement, last=self.state.deployments, skipped=skipped, one_more=rows, **of)
         return [picked(row, "deployment")["number"] for row in found]
 
-    def _corrected_since(self, status: str) -> list[int]:
-        """The numbers of the deployments that had finished with this status, and were corrected since."""
-        rows = self.live(event_selects.CORRECTED, last=self.state.deployments)
-        if len(rows) > AT_ONCE:
-            raise NotLive(self.head.stream, "deployments")
-        were = self._as_they_were(sorted(picked(row, "deployment")["number"] for row in rows)) if rows else {}
-        return [number for (number,), row in were.items() if row["status"] == status]
+    def _corrected_since(self, status: str, lowest: int, of: dict[str, str]) -> list[int]:
+        """The numbers, from one on, of the deployments that had finished with this status and were corrected since."""
+        found: list[int] = []
+        place: dict[str, Any] = {"last": self.state.deployments, "lowest": lowest, "most": AT_ONCE, **of}
+        after = self.head.version
+        while True:
+            live = self.live(event_selects.CORRECTED[bool(of)], after=after, **place)
+            rows = [picked(row, "deployment") for row in live]
+            found += [number for (number,), row in self._then(rows).items() if row["status"] == status]
+            if len(rows) < AT_ONCE:
+                return found
+            after = rows[-1]["status_version"]
 
     def by_id(self, deployment_id: str) -> list[int]:
         """The number of the deployment of this id, if it was there."""
