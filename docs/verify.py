@@ -2,9 +2,9 @@
 """Verify an export of a Release Ledger without the ledger: `python3 verify.py EXPORT [--against NOTE] [--key KEY.pem]`.
 
 An export says itself which part of the ledger it is: read that in the last lines, or state it with --project and
---environment. One file, and Python 3.8 or newer with nothing installed; only a signature needs the package `cryptography`.
-docs/proof.md of the ledger specifies all that is computed here. EXPORT is what `release-ledger audit export` wrote, or
-`-` for standard input. Exit status: 0 nothing is wrong, 1 something is, 2 wrong usage.
+--environment. One file, and Python 3.8 or newer with nothing installed; only a signature needs the package
+`cryptography`. docs/proof.md of the ledger specifies all that is computed here. EXPORT is what `release-ledger audit
+export` wrote, or `-` for standard input. Exit status: 0 nothing is wrong, 1 something is, 2 wrong usage.
 """
 
 import argparse
@@ -62,7 +62,7 @@ class Tree:
 
 
 class Note:
-    """A C2SP checkpoint: the name of a tree, its size, its root, and signatures. Unreadable where it is written else."""
+    """A C2SP checkpoint: the name of a tree, its size, its root, and signatures. Raises Unreadable."""
 
     def __init__(self, note):
         if not isinstance(note, str) or not is_unicode(note) or re.search("[\0-\x09\x0b-\x1f]", note):
