@@ -7,7 +7,8 @@ from contextlib import closing
 
 import pytest
 
-from release_ledger.proof import NotSound, make_checkpoint, newest_note, parse
+from release_ledger.proof import Checkpoint, NotSound, make_checkpoint, newest_note, parse
+from release_ledger.proof.merkle import Tree
 from release_ledger.proof.note import is_signed_by
 from release_ledger.proof.verification import Part
 from release_ledger.store import Conflict, Store, open_store
@@ -165,6 +166,14 @@ def test_a_stripped_signature_is_found_with_the_key(ledger: Ledger) -> None:
 
     assert [each.word for each in found] == ["signature"]
     assert found[0].what == "the checkpoint of 4 leaves is the newest, and is not signed with this key"
+
+
+def test_a_note_of_no_leaves_must_have_the_root_of_none(ledger: Ledger) -> None:
+    """Every tree begins with the empty one: such a note proves nothing, and must be right all the same."""
+    nothing, lie = (Checkpoint(origin=ledger.early.origin, size=0, root=root) for root in (Tree().root, bytes(32)))
+
+    assert ledger.found(nothing) == ledger.offline(nothing) == set()
+    assert ledger.found(lie) == ledger.offline(lie) == {(None, None, "checkpoint")}
 
 
 def test_many_at_once_are_one_after_the_other(store: Store, upgraded_url: str) -> None:
