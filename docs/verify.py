@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Verify an export of a Release Ledger without the ledger: `python3 verify.py EXPORT [--against NOTE] [--key KEY.pem]`.
 
-One file, and Python 3.8 or newer with nothing installed; only a signature needs the package `cryptography`.
-docs/proof.md of the ledger specifies all that is computed here. EXPORT is what `release-ledger audit export` wrote, or
-`-` for standard input. Exit status: 0 nothing is wrong, 1 something is, 2 wrong usage.
+An export says itself which part of the ledger it is: read that in the last lines, or state it with --project and
+--environment. One file, and Python 3.8 or newer with nothing installed; only a signature needs the package
+`cryptography`. docs/proof.md of the ledger specifies all that is computed here. EXPORT is what `release-ledger audit
+export` wrote, or `-` for standard input. Exit status: 0 nothing is wrong, 1 something is, 2 wrong usage.
 """
 
 import argparse
@@ -21,6 +22,8 @@ FIRST_DIGEST = bytes(32)
 PAGE = 1000
 LEAF = struct.Struct(">q32s")
 OWN = ("access", "project", "environment")
+MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00"
+LARGEST = 2**53 - 1
 
 
 class Unreadable(Exception):
@@ -59,22 +62,25 @@ class Tree:
 
 
 class Note:
-    """A C2SP checkpoint: the name of a tree, its size, its root, and signatures."""
+    """A C2SP checkpoint: the name of a tree, its size, its root, and signatures. Raises Unreadable."""
 
     def __init__(self, note):
+        if not isinstance(note, str) or not is_unicode(note) or re.search("[\0-\x09\x0b-\x1f]", note):
+            raise Unreadable("a checkpoint is text without control characters")
         text, blank, signed = note.partition("\n\n")
         lines = text.split("\n")
-        if not blank or len(lines) < 3 or not re.fullmatch("0|[1-9][0-9]{0,17}", lines[1]):
+        if not blank or len(lines) < 3 or not lines[0] or not re.fullmatch("0|[1-9][0-9]{0,17}", lines[1]):
             raise Unreadable("a checkpoint is an origin, a size and a root, then an empty line, then signatures")
-        self.note, self.text = note, text + "\n"
-        self.origin, self.size = lines[0], int(lines[1])
-        try:
-            self.root = base64.b64decode(lines[2], validate=True)
-            # Each line: — name base64
-            found = [line.split(" ") for line in signed.splitlines()]
-            self.signatures = [(name, base64.b64decode(both, validate=True)) for _, name, both in found]
-        except ValueError:
-            raise Unreadable("a root, or a line of signature, is not written as it should be") from None
+        if signed and not signed.endswith("\n"):
+            raise Unreadable("the last line of a checkpoint does not end")
+        self.text, self.origin, self.size, self.root = text + "\n", lines[0], int(lines[1]), from_base64(lines[2])
+        if self.root is None or len(self.root) != 32:
+            raise Unreadable("the third line of a checkpoint is a root, 32 bytes in base64")
+        found = [re.fullmatch("\u2014 ([^\\s+]+) (\\S+)", line) for line in signed.split("\n")[:-1]]
+        self.signatures = [(line.group(1), from_base64(line.group(2)) or b"") if line else ("", b"") for line in found]
+        if not all(len(both) > 4 for _, both in self.signatures):
+            raise Unreadable("a line after the empty one is no signature")
+        self.is_plain = len(lines) == 3
 
     def is_signed_by(self, key):
         """Whether the signature of this key is right; None where there is none of it."""
@@ -91,6 +97,28 @@ class Note:
         return True if own else None
 
 
+def is_unicode(text):
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def from_base64(text):
+    """The bytes that are written so, and not otherwise; None where there are none."""
+    try:
+        found = base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
+    return found if base64.b64encode(found).decode() == text else None
+
+
+def shown(text):
+    """Whatever somebody wrote, in letters that any terminal takes."""
+    return ascii(str(text))[1:-1]
+
+
 class Findings:
     """What is wrong, as it is found."""
 
@@ -100,7 +128,7 @@ class Findings:
     def say(self, stream, version, word, what):
         self.count += 1
         where = stream if version is None else f"{stream}, event {version}"
-        print(f"WRONG {ascii(where)[1:-1]}: {word}: {what}")
+        print(f"WRONG {shown(where)}: {word}: {shown(what)}")
 
 
 def computed(previous, stream, version, event):
@@ -278,6 +306,8 @@ class Lines:
             self.next = json.loads(text) if text else {"line": "nothing"}
         except ValueError:
             raise Unreadable(f"line {self.number} is not JSON") from None
+        except RecursionError:
+            raise Unreadable(f"line {self.number} is nested too deeply") from None
         if not isinstance(self.next, dict) or "line" not in self.next:
             raise Unreadable(f"line {self.number} is not one of an export")
         return line
@@ -297,36 +327,70 @@ class Lines:
 
 
 class Verification:
-    """One export, from its first line to its last."""
+    """One export, from its first line to its last; `stated` is the part that the auditor says it is of, if any."""
 
-    def __init__(self, lines, against, key):
-        self.lines, self.against, self.key = lines, against, key
+    def __init__(self, lines, against, key, stated=None):
+        self.lines, self.against, self.key, self.stated = lines, against, key, stated
         self.found = Findings()
         self.leaves, self.tree, self.origin = {}, Tree(), None
+        self.part = (None, None)
         self.streams = self.events = self.signed = 0
 
     def run(self):
-        header = self.lines.step()
-        if header["line"] != "header" or header.get("format") != FORMAT:
-            raise Unreadable(f"it is no {FORMAT}")
-        self.header = header
-        note = Note(header["checkpoint"]) if header["checkpoint"] else None
+        note = self.read_header()
         self.read_tree(note)
         seen = set()
         for line in self.lines.all("stream"):
             name = line["stream"] if isinstance(line["stream"], str) else repr(line["stream"])
             if name in seen:
                 self.found.say(name, None, "inserted", "the stream is there twice")
+            elif not self.is_of_part(name):
+                self.found.say(name, None, "inserted", f"the export says that it is of {self.part_name()} alone")
             seen.add(name)
             self.read_stream(line)
         for name in sorted(set(self.leaves) - seen):
             if self.is_of_part(name):
                 self.found.say(name, 1, "cut off", "the checkpoint has a leaf of this stream, and it is not there")
+        if self.part != (None, None) and not any(map(self.is_of_part, seen)):
+            self.found.say("export", None, "cut off", f"nothing in it is of {self.part_name()}")
         self.read_end()
         return note
 
+    def read_header(self):
+        """What the export says of itself: its checkpoint, and the part that it is."""
+        header, say = self.lines.step(), self.found.say
+        if header["line"] != "header" or header.get("format") != FORMAT:
+            raise Unreadable(f"it is no {FORMAT}")
+        project, environment = header["project"], header["environment"]
+        is_part = all(each is None or isinstance(each, str) for each in (project, environment))
+        if not is_part or (project is None and environment is not None):
+            say("export", None, "header", "its project and environment are no part of a ledger")
+        else:
+            self.part = (project, environment)
+        if self.stated is not None and self.stated != (project, environment):
+            say("export", None, "header", f"it is of {self.part_name()}, and not of the part that you state")
+        if not isinstance(header["made_at"], str) or not re.fullmatch(MOMENT, header["made_at"]):
+            say("export", None, "header", "it does not say when it was made")
+        note = None
+        try:
+            note = Note(header["checkpoint"]) if header["checkpoint"] is not None else None
+        except Unreadable as error:
+            say("checkpoint", None, "checkpoint", f"that of the export is none: {error}")
+        else:
+            if note is None and self.lines.next["line"] == "leaf":
+                say("checkpoint", None, "checkpoint", "there are leaves, and no checkpoint over them")
+            elif note is not None and not note.is_plain:
+                say("checkpoint", None, "checkpoint", "that of the export says more than a checkpoint does")
+        return note
+
+    def part_name(self):
+        project, environment = self.part
+        if project is None:
+            return "the whole ledger"
+        return f"project {project}" if environment is None else f"environment {project}/{environment}"
+
     def is_of_part(self, stream):
-        project, environment = self.header["project"], self.header["environment"]
+        project, environment = self.part
         if project is None:
             return True
         if environment is not None:
@@ -334,14 +398,15 @@ class Verification:
         return stream == f"project/{project}" or stream.startswith(f"environment/{project}/")
 
     def read_tree(self, note):
-        say, roots = self.found.say, {}
+        say, roots = self.found.say, {0: self.tree.root()}
         wanted = {each.size for each in (note, self.against) if each is not None}
         for line in self.lines.all("leaf"):
             stream, version, digest = line["stream"], line["version"], bytes_of(line["digest"])
-            if line["position"] != self.tree.size:
+            if type(line["position"]) is not int or line["position"] != self.tree.size:
                 say("checkpoint", None, "leaf", f"leaf {self.tree.size} is not there")
                 break
-            if not isinstance(stream, str) or type(version) is not int or digest is None or len(digest) != 32:
+            is_leaf = isinstance(stream, str) and is_unicode(stream) and type(version) is int
+            if not is_leaf or abs(version) > LARGEST or digest is None or len(digest) != 32:
                 say("checkpoint", None, "leaf", f"leaf {self.tree.size} is not a stream, a version and a digest")
                 break
             leaf = canonical([stream, version, digest.hex()])
@@ -349,8 +414,7 @@ class Verification:
             self.tree.append(leaf)
             if self.tree.size in wanted:
                 roots[self.tree.size] = self.tree.root()
-            if self.is_of_part(stream):
-                self.leaves.setdefault(stream, bytearray()).extend(LEAF.pack(version, digest))
+            self.leaves.setdefault(stream, bytearray()).extend(LEAF.pack(version, digest))
         for _ in self.lines.all("leaf"):
             pass
         if note is not None:
@@ -430,8 +494,13 @@ def main(arguments=None):
     parser.add_argument(
         "--against", metavar="NOTE", help="a checkpoint that you kept yourself: the export must lead to it"
     )
+    parser.add_argument("--project", help="the project that you know the export to be of: it must say so, too")
+    parser.add_argument("--environment", help="the environment of --project that you know the export to be of")
     parser.add_argument("--key", metavar="KEY.pem", help="the ledger's public key: checks the signatures, too")
     asked = parser.parse_args(arguments)
+    if asked.environment is not None and asked.project is None:
+        parser.error("--environment is one of a --project")
+    stated = None if asked.project is None else (asked.project, asked.environment)
     try:
         key = key_of(asked.key) if asked.key else None
         against = None
@@ -439,13 +508,14 @@ def main(arguments=None):
             with open(asked.against, encoding="utf-8", newline="") as kept:
                 against = Note(kept.read())
         with sys.stdin.buffer if asked.export == "-" else open(asked.export, "rb") as file:
-            verification = Verification(Lines(file), against, key)
+            verification = Verification(Lines(file), against, key, stated)
             note = verification.run()
-    except (Unreadable, OSError, KeyError, UnicodeDecodeError) as error:
+    except (Unreadable, OSError, KeyError, UnicodeDecodeError, RecursionError) as error:
         why = f"a line has no {error}" if isinstance(error, KeyError) else error
-        print(f"WRONG {asked.export}: {why}")
+        print(f"WRONG {shown(asked.export)}: {shown(why)}")
         return 1
-    of = f"{verification.events} events in {verification.streams} streams, {verification.tree.size} leaves"
+    of = f"{shown(verification.part_name())}, {verification.events} events in {verification.streams} streams"
+    of += f", {verification.tree.size} leaves"
     print(f"Verified {of}: {f'{verification.found.count} found' if verification.found.count else 'nothing is wrong'}.")
     if note is None:
         print("There is no checkpoint in it: the end of a stream may have been cut off.")

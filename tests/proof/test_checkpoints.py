@@ -7,7 +7,8 @@ from contextlib import closing
 
 import pytest
 
-from release_ledger.proof import NotSound, make_checkpoint, newest_note, parse
+from release_ledger.proof import Checkpoint, NotSound, make_checkpoint, newest_note, parse
+from release_ledger.proof.merkle import Tree
 from release_ledger.proof.note import is_signed_by
 from release_ledger.proof.verification import Part
 from release_ledger.store import Conflict, Store, open_store
@@ -85,6 +86,11 @@ def test_a_wrong_signature_is_found(ledger: Ledger) -> None:
         "UPDATE checkpoint_leaves SET version = 2 WHERE position = 0",
         "DELETE FROM checkpoints WHERE size = 4",
         "UPDATE checkpoints SET root = x'00' WHERE size = 4",
+        "UPDATE checkpoints SET note = 'junk' WHERE size = 4",
+        "UPDATE checkpoints SET note = replace(note, '\n4\n', '\n5\n') WHERE size = 4",
+        "UPDATE checkpoints SET note = replace(note, 'release-ledger/', 'another/') WHERE size = 4",
+        "UPDATE checkpoints SET note = replace(note, '\n\n', '\nI owe you\n\n') WHERE size = 4",
+        "UPDATE checkpoints SET note = (SELECT note FROM checkpoints WHERE size = 2) WHERE size = 4",
         f"UPDATE streams SET version = 6 WHERE stream = '{PRODUCTION}'",
         f"UPDATE streams SET digest = x'00' WHERE stream = '{PRODUCTION}'",
     ],
@@ -98,6 +104,76 @@ def test_nothing_is_signed_over_what_is_not_sound(ledger: Ledger, statement: str
         make_checkpoint(ledger.store, KEY)
 
     assert run(ledger.store, "SELECT * FROM checkpoints ORDER BY size") == before
+
+
+def test_nothing_is_signed_where_a_stream_is_gone(ledger: Ledger) -> None:
+    """Events and head: no stream that is there could tell, and the older leaf does. Also where others moved since."""
+    ledger.tamper(f"DELETE FROM events WHERE stream = '{STAGING}'", f"DELETE FROM streams WHERE stream = '{STAGING}'")
+
+    with pytest.raises(NotSound, match="staging was signed before, and is not there"):
+        make_checkpoint(ledger.store, KEY)
+    append(ledger.store, requested(4))
+    with pytest.raises(NotSound, match="staging was signed before, and is not there"):
+        make_checkpoint(ledger.store, None)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE checkpoints SET note = CAST(note AS BLOB) WHERE size = 4",
+        "UPDATE checkpoints SET root = 'text' WHERE size = 4",
+        "UPDATE checkpoint_leaves SET digest = 'text' WHERE position = 3",
+        f"UPDATE streams SET digest = 'text' WHERE stream = '{PRODUCTION}'",
+        f"UPDATE streams SET version = 'text' WHERE stream = '{PRODUCTION}'",
+    ],
+)
+def test_a_value_of_another_type_is_not_sound(ledger: Ledger, statement: str) -> None:
+    """SQLite keeps what it is given: nothing is signed, an export can be made, and both verifiers tell."""
+    ledger.tamper(statement)
+
+    with pytest.raises(NotSound):
+        make_checkpoint(ledger.store, KEY)
+    assert ledger.found() != set()
+    assert "root" in statement or ledger.offline() != set()
+
+
+def test_with_the_key_a_note_without_its_signature_is_found(ledger: Ledger) -> None:
+    """The newest must be signed, and whatever follows a signed one; what was made before there was a key need not."""
+    key = KEY.public_key()
+    assert [each.word for each in ledger.verified(key=key).found] == ["signature"]
+    make_checkpoint(ledger.store, KEY)
+    assert ledger.verified(key=key).found == []
+
+    append(ledger.store, requested(4))
+    make_checkpoint(ledger.store, None)
+    [newest] = ledger.verified(key=key).found
+    append(ledger.store, succeeded(4))
+    make_checkpoint(ledger.store, KEY)
+    [between] = ledger.verified(key=key).found
+
+    assert newest.what == between.what == "the checkpoint of 5 leaves is not signed with this key, and one before it is"
+    assert ledger.verified().found == []
+
+
+def test_a_stripped_signature_is_found_with_the_key(ledger: Ledger) -> None:
+    """Somebody made a signed note an unsigned one."""
+    made = make_checkpoint(ledger.store, KEY)
+    assert made is not None
+    ledger.tamper(f"UPDATE checkpoints SET note = '{made.checkpoint.text}\n' WHERE size = 4")
+
+    found = ledger.verified(key=KEY.public_key()).found
+
+    assert [each.word for each in found] == ["signature"]
+    assert found[0].what == "the checkpoint of 4 leaves is the newest, and is not signed with this key"
+
+
+def test_a_note_of_no_leaves_must_have_the_root_of_none(ledger: Ledger) -> None:
+    """Every tree begins with the empty one: such a note proves nothing, and must be right all the same."""
+    nothing, lie = (Checkpoint(origin=ledger.early.origin, size=0, root=root) for root in (Tree().root, bytes(32)))
+
+    assert ledger.found(nothing) == ledger.offline(nothing) == set()
+    assert ledger.found(lie) == ledger.offline(lie) == {(None, None, "checkpoint")}
 
 
 def test_many_at_once_are_one_after_the_other(store: Store, upgraded_url: str) -> None:

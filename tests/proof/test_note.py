@@ -124,13 +124,51 @@ def test_keys_are_told_apart() -> None:
         NOTE.replace("\n", "\r\n"),
         NOTE.replace("\n\n", "\n"),
         NOTE.replace("=\n\n", "\n\n"),
+        NOTE.replace("aCI=", "aCJ="),
+        NOTE.replace("aCI=", "aA=="),
+        NOTE.replace("— release-ledger/", "— release+ledger/"),
+        NOTE.replace("— ", "—  "),
+        NOTE.replace("— ", "—\u2028"),
+        NOTE + "— name AAAA\n",
+        NOTE + "— name AAAAAAA=\u2028",
+        NOTE.replace("\n\n", "\n\x1b[2J\n\n"),
+        NOTE.replace("\n\n", "\n\ttab\n\n"),
+        NOTE.replace("release", "\0"),
+        NOTE.replace("release", "\ud800"),
+        "\n" + NOTE,
     ],
-    ids=repr,
+    ids=ascii,
 )
 def test_what_is_no_checkpoint_is_refused(note: str) -> None:
-    """With a sentence, and never as something else."""
+    """With a sentence, and never as something else: by the ledger and by docs/verify.py."""
     with pytest.raises(NotACheckpoint):
         parse(note)
+    with pytest.raises(_verify_py().Unreadable):
+        _verify_py().Note(note)
+
+
+@given(
+    st.text(max_size=300)
+    | st.text("— \nAx=0129\x0b\u2028+", max_size=60).map(lambda tail: NOTE[:60] + tail)
+    | st.text("— \nAx=0129\x0b\u2028+", max_size=60).map(lambda tail: NOTE + tail)
+    | st.tuples(st.integers(0, len(NOTE)), st.text("— \nAI=\x85+", max_size=2)).map(
+        lambda put: NOTE[: put[0]] + put[1] + NOTE[put[0] :]
+    )
+)
+def test_both_readers_take_the_same_notes(note: str) -> None:
+    """What the ledger reads as a checkpoint, docs/verify.py does, and reads the same in it; and nothing else."""
+    try:
+        here = parse(note)
+    except NotACheckpoint:
+        with pytest.raises(_verify_py().Unreadable):
+            _verify_py().Note(note)
+        return
+
+    there = _verify_py().Note(note)
+
+    assert (there.origin, there.size, there.root, there.text) == (here.origin, here.size, here.root, here.text)
+    assert there.signatures == [(each.name, each.key_hash + each.signature) for each in here.signatures]
+    assert there.is_plain == (not here.more)
 
 
 @given(st.text(max_size=300) | st.text("— \nAx=0129", max_size=60).map(lambda tail: NOTE[:60] + tail))

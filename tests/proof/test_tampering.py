@@ -202,6 +202,7 @@ def test_a_stream_that_begins_late_is_found(ledger: Ledger) -> None:
         ("UPDATE checkpoints SET root = x'" + "00" * 32 + "' WHERE size = 4", "checkpoint"),
         ("UPDATE checkpoints SET size = 3 WHERE size = 2", "checkpoint"),
         ("UPDATE checkpoints SET note = 'none' WHERE size = 4", "checkpoint"),
+        ("UPDATE checkpoints SET note = replace(note, '\n\n', '\nI owe you\n\n') WHERE size = 4", "checkpoint"),
         ("UPDATE checkpoints SET note = replace(note, 'release', 'another') WHERE size = 4", "checkpoint"),
     ],
 )

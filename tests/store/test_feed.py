@@ -116,6 +116,44 @@ def test_a_long_history_is_numbered_in_batches(store: Store, monkeypatch: pytest
     assert_each_in_order(numbered(store), {"project/long": 45} | {f"project/{n}": 2 for n in range(15)})
 
 
+@pytest.mark.parametrize("first", [-3, 0, 2, 5001])
+def test_a_stream_may_begin_at_any_version(store: Store, first: int) -> None:
+    """An application that uses the recorder numbers its events as it likes: each is in the feed, once."""
+    record(store, "project/a", 2)
+    begin_at(store, "app/x", first, events=2)
+    fill_at_most(store, 3)
+    record(store, "app/x", 1)
+    record(store, "project/a", 1)
+
+    fill_at_most(store, 3)
+
+    assert not feed.is_behind(store)
+    found = numbered(store)
+    assert [seq for seq, _, _ in found] == [1, 2, 3, 4, 5, 6]
+    assert [version for _, stream, version in found if stream == "app/x"] == [first, first + 1, first + 2]
+    assert [version for _, stream, version in found if stream == "project/a"] == [1, 2, 3]
+
+
+def begin_at(store: Store, stream: str, first: int, events: int) -> None:
+    """A stream whose events are those of a new one, numbered from another version on."""
+    record(store, stream, events)
+    for version in reversed(range(1, events + 1)) if first > 0 else range(1, events + 1):
+        place = {"stream": stream, "version": version}
+        run(
+            store,
+            f"update events set version = {first - 1 + version} where stream = :stream and version = :version",
+            **place,
+        )
+    run(store, f"update streams set version = {first - 1 + events} where stream = :stream", stream=stream)
+
+
+def fill_at_most(store: Store, times: int) -> None:
+    """Like `fill`, for what may never end."""
+    for _ in range(times):
+        if feed.is_behind(store):
+            feed.fill(store)
+
+
 @on_postgresql
 def test_a_slow_transactions_event_is_numbered_once_it_is_committed(store: Store) -> None:
     """Others were recorded, and read, while it was open: it is not skipped, and nobody waits for it."""

@@ -23,9 +23,9 @@ from ..store.statement import Cursor
 from ..store.transaction import insert_row
 from ..versions import write_moment
 from .merkle import Tree
-from .note import Checkpoint, is_signed_by, parse, signed
+from .note import Checkpoint, NotACheckpoint, is_signed_by, parse, signed
 from .rows import PAGE, Reader
-from .tree import grow, leaf_of, origin_of
+from .tree import DIGEST_BYTES, grow, leaf_of, origin_of
 
 _KEY: Final = 0x72656C6E  # of the advisory lock; the next one to that of a rebuild
 WAITS_S: Final = 60.0
@@ -53,6 +53,12 @@ _LEAVES: Final = Statement(
     .where(_leaf.position >= bindparam("first"))
     .order_by(_leaf.position)
     .limit(bindparam("limit"))
+)
+_GONE: Final = Statement(
+    select(_leaf.stream)
+    .select_from(CHECKPOINT_LEAVES.outerjoin(STREAMS, STREAMS.c.stream == _leaf.stream))
+    .where(STREAMS.c.stream.is_(None))
+    .limit(1)
 )
 _NEWEST: Final = Statement(select(CHECKPOINTS).order_by(CHECKPOINTS.c.size.desc()).limit(1))
 _SET_NOTE: Final = Statement(
@@ -128,6 +134,8 @@ class _Making:
 
     def made(self, key: Ed25519PrivateKey | None) -> Made | None:
         before = self._before()
+        for gone in self._rows(_GONE):
+            raise NotSound(f"{gone['stream']} was signed before, and is not there")
         leaves = self._add_leaves()
         if not self._tree.size:
             return None
@@ -147,25 +155,41 @@ class _Making:
     def _before(self) -> Checkpoint | None:
         """The newest checkpoint; what others added to the tree meanwhile is added here, too."""
         while page := self._rows(_LEAVES, first=self._tree.size, limit=PAGE):
-            rows = ((row["position"], row["stream"], row["version"], bytes(row["digest"])) for row in page)
-            for _, leaf in grow(self._tree, rows):
-                self._origin = self._origin or origin_of(leaf)
-        newest = self._rows(_NEWEST)
-        size, root = (newest[0]["size"], bytes(newest[0]["root"])) if newest else (0, Tree().root)
-        if (size, root) != (self._tree.size, self._tree.root):
+            rows = ((row["position"], row["stream"], row["version"], row["digest"]) for row in page)
+            try:
+                for _, leaf in grow(self._tree, rows):
+                    self._origin = self._origin or origin_of(leaf)
+            except ValueError as error:
+                raise NotSound(str(error)) from None
+        newest = next(iter(self._rows(_NEWEST)), None)
+        noted = (newest["size"], newest["root"]) if newest else (0, Tree().root)
+        if noted != (self._tree.size, self._tree.root):
             raise NotSound("the leaves are not those that the newest checkpoint was made of")
-        return parse(newest[0]["note"]) if newest else None
+        return self._said(newest["note"]) if newest else None
+
+    def _said(self, note: object) -> Checkpoint:
+        """What the newest note says: nothing but the tree, since it may be signed again."""
+        try:
+            checkpoint = parse(note)
+        except NotACheckpoint as error:
+            raise NotSound(f"the newest note is none: {error}") from None
+        said = (checkpoint.origin, checkpoint.size, checkpoint.root, checkpoint.more)
+        if said != (self._origin, self._tree.size, self._tree.root, ()):
+            raise NotSound("the newest note does not say what its leaves do")
+        return checkpoint
 
     def _add_leaves(self) -> int:
         """A leaf for each stream that moved; how many these are."""
         before, after = self._tree.size, ""
         while page := self._values(_MOVED, after=after, limit=PAGE):
             for stream, version, digest, last_version, _ in page:
+                if type(version) is not int or type(digest) is not bytes or len(digest) != DIGEST_BYTES:
+                    raise NotSound(f"the head of {stream} is not a version and a digest")
                 if last_version is not None and version <= last_version:
                     raise NotSound(f"{stream} is at version {version}, and is not what it was at {last_version} before")
-                leaf = leaf_of(stream, version, bytes(digest))
+                leaf = leaf_of(stream, version, digest)
                 self._origin = self._origin or origin_of(leaf)
-                row = {"position": self._tree.size, "stream": stream, "version": version, "digest": bytes(digest)}
+                row = {"position": self._tree.size, "stream": stream, "version": version, "digest": digest}
                 insert_row(CHECKPOINT_LEAVES).execute(self._cursor, self._dialect, row)
                 self._tree.append(leaf)
                 after = stream

@@ -54,7 +54,7 @@ def exported(database: Database, part: Part) -> Iterator[bytes]:
         yield _line(line="end", leaves=leaves, streams=streams, events=events)
 
 
-def _leaves(reader: Reader, note: str | None) -> Iterator[bytes]:
+def _leaves(reader: Reader, note: Any) -> Iterator[bytes]:
     """The leaves that the checkpoint is over, those of other projects too: no root can be computed without them."""
     if note is None:
         return

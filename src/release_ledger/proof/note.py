@@ -24,6 +24,8 @@ HOW_TO_MAKE_A_KEY: Final = "openssl genpkey -algorithm ed25519 -out FILE"
 NOTE_LIMIT_BYTES: Final = 100_000
 _ED25519: Final = b"\x01"
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,17}")
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_SIGNATURE: Final = re.compile(r"— ([^\s+]+) (\S+)")
 
 
 class NotACheckpoint(ValueError):
@@ -64,8 +66,10 @@ class Checkpoint:
         return f"{self.text}\n{''.join(signed)}"
 
 
-def parse(note: str) -> Checkpoint:
-    """The checkpoint in a note. Raises `NotACheckpoint`."""
+def parse(note: object) -> Checkpoint:
+    """The checkpoint in a note, whatever is given as one. Raises `NotACheckpoint`."""
+    if not isinstance(note, str) or _CONTROL.search(note) or not _is_unicode(note):
+        raise NotACheckpoint("a checkpoint is text without control characters")
     text, blank, signed = note.partition("\n\n")
     origin, size, root, *more = [*text.split("\n"), "", ""]
     if not origin or not blank:
@@ -86,12 +90,19 @@ def parse(note: str) -> Checkpoint:
 
 
 def _signature(line: str) -> Signature:
-    dash, _, rest = line.partition(" ")
-    name, _, encoded = rest.partition(" ")
-    both = _decoded(encoded)
-    if dash != "—" or not name or len(both) < 5:
+    found = _SIGNATURE.fullmatch(line)
+    both = _decoded(found[2]) if found else b""
+    if found is None or len(both) < 5:
         raise NotACheckpoint("a line after the empty one is no signature")
-    return Signature(name=name, key_hash=both[:4], signature=both[4:])
+    return Signature(name=found[1], key_hash=both[:4], signature=both[4:])
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _decoded(text: str) -> bytes:

@@ -107,8 +107,8 @@ class Reader:
         """All checkpoints (size, root, note)."""
         return self._paged(_CHECKPOINTS)
 
-    def newest_note(self) -> str | None:
-        """The newest checkpoint, as it was made."""
+    def newest_note(self) -> Any:
+        """The newest checkpoint, as it is stored."""
         return next((row[0] for row in self.rows(_NEWEST)), None)
 
     def _paged(self, sql: str, *params: Any, first: int = FIRST) -> Iterator[Any]:

@@ -15,6 +15,7 @@ from .note import ORIGIN, Checkpoint, NotACheckpoint, is_signed_by, parse
 from .rows import Reader
 
 _NONE: Final = (None, None, None)
+DIGEST_BYTES: Final = 32
 
 
 @dataclass
@@ -45,7 +46,8 @@ def grow(tree: Tree, leaves: Iterator[Any]) -> Iterator[tuple[int, bytes]]:
     for position, stream, version, digest in leaves:
         if position != tree.size:
             raise ValueError(f"leaf {tree.size} is not there; the next one is {position!r}")
-        if not isinstance(stream, str) or type(version) is not int or type(digest) is not bytes:
+        is_digest = type(digest) is bytes and len(digest) == DIGEST_BYTES
+        if not isinstance(stream, str) or type(version) is not int or not is_digest:
             raise ValueError(f"leaf {position} is not a stream, a version and a digest")
         leaf = leaf_of(stream, version, digest)
         tree.append(leaf)
@@ -68,10 +70,12 @@ class _TreeCheck:
         self._tree = Tree()
         self._due = next(self._checkpoints, _NONE)
         self._last_size = 0
+        self._unsigned, self._is_signing = "", False  # the note without the key's signature that no signed one follows
 
     def checked(self) -> TreeChecked:
         """What came of it."""
         try:
+            self._compare(0)
             for size, leaf in grow(self._tree, self._leaves):
                 self._origin = self._origin or origin_of(leaf)
                 self._compare(size)
@@ -86,6 +90,8 @@ class _TreeCheck:
 
     def _told(self) -> TreeChecked:
         self._found.leaves = self._tree.size
+        if self._unsigned:
+            self._found.say("signature", f"{self._unsigned} is the newest, and is not signed with this key")
         if self._against is not None:
             self._compare_origin(self._against, "the checkpoint that was carried away")
             if self._against.size > self._tree.size:
@@ -111,24 +117,32 @@ class _TreeCheck:
             self._found.say("checkpoint", f"{name}: the leaves have another root")
             return
         try:
-            checkpoint = parse(note) if isinstance(note, str) else None
+            checkpoint = parse(note)
         except NotACheckpoint:
             checkpoint = None
-        if checkpoint is None or (checkpoint.size, checkpoint.root) != (size, root):
+        if checkpoint is None or (checkpoint.size, checkpoint.root, checkpoint.more) != (size, root, ()):
             self._found.say("checkpoint", f"{name}: its note does not say what was noted")
             return
         self._compare_origin(checkpoint, name)
-        self._check_signature(checkpoint, name)
+        if self._key is None:
+            return
+        if self._check_signature(checkpoint, name) is not None:
+            self._unsigned, self._is_signing = "", True
+        elif self._is_signing:
+            self._found.say("signature", f"{name} is not signed with this key, and one before it is")
+        else:
+            self._unsigned = name
 
     def _compare_origin(self, checkpoint: Checkpoint, name: str) -> None:
         if checkpoint.origin != self._origin:
             what = f"{name} is of the tree {checkpoint.origin}, and this one is {self._origin or 'empty'}"
             self._found.say("checkpoint", what)
 
-    def _check_signature(self, checkpoint: Checkpoint, name: str) -> None:
+    def _check_signature(self, checkpoint: Checkpoint, name: str) -> bool | None:
         is_right = None if self._key is None else is_signed_by(checkpoint, self._key)
         self._found.signed += bool(is_right)
         if is_right is False:
             self._found.say("signature", f"{name}: its signature is wrong")
         elif is_right is None and self._key is not None and checkpoint is self._against:
             self._found.say("signature", f"{name} is not signed with this key")
+        return is_right

@@ -23,7 +23,21 @@ _LOCK: Final = 0x72656C6E  # of the advisory lock; those before it are of `upgra
 
 _NEWEST = func.coalesce(select(func.max(FEED.c.seq)).scalar_subquery(), 0)
 _RECORDED = func.coalesce(select(cast(func.sum(STREAMS.c.version), FEED.c.seq.type)).scalar_subquery(), 0)
-_COUNTS = Statement(select(_NEWEST.label("numbered"), _RECORDED.label("recorded")))
+# The ledger's own streams begin at 1 (docs/proof.md); those of an application that uses the recorder, where it likes.
+_OWN: Final = ("project/", "environment/")
+_skipped = (
+    select(func.min(EVENTS.c.version) - 1)
+    .where(EVENTS.c.stream == STREAMS.c.stream)
+    .correlate(STREAMS)
+    .scalar_subquery()
+)
+_SKIPPED = func.coalesce(
+    select(cast(func.sum(_skipped), FEED.c.seq.type))
+    .where(*(func.substr(STREAMS.c.stream, 1, len(own)) != own for own in _OWN))
+    .scalar_subquery(),
+    0,
+)
+_COUNTS = Statement(select(_NEWEST.label("numbered"), (_RECORDED - _SKIPPED).label("recorded")))
 
 
 def _fill(batch: int) -> Statement:
@@ -32,7 +46,7 @@ def _fill(batch: int) -> Statement:
     `since` is the latest moment of a stream so far, so that a stream's order never depends on what a moment says.
     """
     fed = select(func.max(FEED.c.version)).where(FEED.c.stream == STREAMS.c.stream).scalar_subquery()
-    heads = select(STREAMS.c.stream, STREAMS.c.version, func.coalesce(fed, 0).label("fed")).cte("heads")
+    heads = select(STREAMS.c.stream, STREAMS.c.version, func.coalesce(fed, _skipped, 0).label("fed")).cte("heads")
     moved = select(heads).where(heads.c.version > heads.c.fed).cte("moved")
     streams = select(func.count()).select_from(moved).scalar_subquery()
     share: ColumnElement[int] = literal(1, Integer) + literal(batch, Integer) // streams
@@ -65,7 +79,7 @@ _AFTER = Statement(
 
 
 def is_behind(source: Source) -> bool:
-    """Whether there may be committed events without a number: the streams' versions add up to how many there are."""
+    """Whether there may be committed events without a number: the streams' lengths add up to how many there are."""
     counts = source.read(_COUNTS, {})[0]
     return bool(counts["numbered"] != counts["recorded"])
 
