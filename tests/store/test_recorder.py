@@ -207,7 +207,7 @@ def test_a_ledgers_stream_written_by_a_recorder_is_not_live_until_it_is_mended(s
     upgrade(upgraded_url)
 
     assert before == ""
-    assert head_of(store, "project/p").folded == "outbox=1 projects=2 release_candidates=2"
+    assert head_of(store, "project/p").folded == "known_versions=1 outbox=2 projects=2 release_candidates=2"
     assert list(verify(store)) == [("project/p", [])]
 
 
