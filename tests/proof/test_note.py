@@ -33,7 +33,7 @@ from .ledgers import _verify_py
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "proof.md").read_text()
 SECTION = DOCUMENT.partition("### Test vectors of a checkpoint")[2].partition("\n## ")[0]
-LEAVES, NOTE, PUBLIC = re.findall(r"^```text\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+LEAVES, NOTE, PUBLIC, VKEY = re.findall(r"^```text\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 
@@ -62,6 +62,7 @@ def test_the_published_note_is_what_the_document_specifies(tmp_path: Path) -> No
 
     assert f"{text}\n— {text.partition(chr(10))[0]} {signature}\n" == NOTE
     assert pem(KEY, tmp_path, public=True).read_text() == PUBLIC
+    assert f"{text.partition(chr(10))[0]}+{four.hex()}+{base64.b64encode(chr(1).encode() + raw).decode()}\n" == VKEY
 
 
 def test_our_code_arrives_at_the_published_note() -> None:
