@@ -44,7 +44,7 @@ SEEDS: Final = st.integers(0, 10**6)
 # `make soak` takes more of them: as many as its profile says.
 LONG_OR_SHORT: Final = pytest.mark.parametrize(
     "examples",
-    [lambda: 4, pytest.param(lambda: settings().max_examples // 25, marks=pytest.mark.soak)],
+    [lambda: 4, pytest.param(lambda: settings().max_examples // 100, marks=pytest.mark.soak)],
     ids=["few", "many"],
 )
 # Between the two steps a candidate is cut, which a rollback as of the first cannot go to.
