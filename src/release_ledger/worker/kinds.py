@@ -18,8 +18,11 @@ class Found(NamedTuple):
 class Kind(Protocol):
     """How workflows of one kind are started, found again, looked at and canceled. All raise `outgoing.Trouble`."""
 
-    def start(self, wish: Wish) -> Started:
-        """Start the workflow; its run, where that is known at once."""
+    def start(self, wish: Wish, begin_by: float) -> Started:
+        """Start the workflow; its run, where that is known at once.
+
+        No call of it begins after `begin_by` (of `time.monotonic`): another worker may have the wish then.
+        """
         ...
 
     def find(self, wish: Wish) -> Found:

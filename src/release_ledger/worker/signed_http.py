@@ -16,7 +16,7 @@ from typing import Final, NoReturn
 
 from ..github import Run, Started
 from ..ledger.outbox_questions import Wish
-from ..outgoing import Outgoing, Trouble
+from ..outgoing import Outgoing, Trouble, pause_s
 from ..workflows import inputs
 from .kinds import Found, known_values, own_inputs
 
@@ -31,12 +31,13 @@ class SignedHttp:
         """`secret`: `whsec_` and base64."""
         self._outgoing, self._secret = outgoing, secret
 
-    def start(self, wish: Wish) -> Started:
+    def start(self, wish: Wish, begin_by: float) -> Started:
         if self._secret is None:
             raise Trouble(UNSIGNED, final=True)
         body = json.dumps(self._said(wish), sort_keys=True).encode()
         headers = {"content-type": "application/json"} | signature(self._secret, wish.subject, int(time.time()), body)
-        answer = self._outgoing.call("POST", (wish.workflow or {})["url"], headers=headers, body=body)
+        url = (wish.workflow or {})["url"]
+        answer = self._outgoing.call("POST", url, headers=headers, body=body, begin_by=begin_by)
         if 200 <= answer.status < 300:
             return Started(None, None)
         final = 400 <= answer.status < 500 and answer.status not in (401, 403, 408, 409, 425, 429)
@@ -44,6 +45,8 @@ class SignedHttp:
             f"The receiver answered {answer.status}.",
             final=final or answer.status < 400,
             maybe_done=answer.status in LOST,
+            retry_after_s=pause_s(answer.headers),
+            refused=answer.status in (401, 403),
         )
 
     def find(self, wish: Wish) -> Found:  # noqa: ARG002 - there is nobody to ask
