@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
+from math import inf
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
-from .outgoing import Answer, Outgoing, Trouble
+from .outgoing import Answer, Outgoing, Trouble, pause_s
 
 API_VERSION: Final = "2022-11-28"
 DETAILS: Final = "return_run_details"  # since 2026-02; older GitHub Enterprise Servers refuse the field
-MOST_PAGES: Final = 3
+RUNS_LISTED: Final = 300
 RUNS_PER_PAGE: Final = 100
 MOST_BYTES: Final = 1_048_576
 MOST_BYTES_OF_MUCH: Final = 8 * MOST_BYTES  # 11 kB each, and the message of the commit, which is the same in each
 MESSAGE_CHARACTERS: Final = 500
-LONGEST_PAUSE_S: Final = 3_600.0
+SECONDARY: Final = "secondary rate limit"  # is not always said in a header; then a minute is what they ask for
+SECONDARY_S: Final = 60.0
 
 
 class Started(NamedTuple):
@@ -46,6 +48,7 @@ class GitHub:
     def __init__(self, url: str, token: str | None, outgoing: Outgoing) -> None:
         """`url` without a slash at its end: `https://api.github.com`, or a server's `https://HOST/api/v3`."""
         self._url, self._token, self._outgoing = url.rstrip("/"), token, outgoing
+        self._not_before = 0.0  # of `time.monotonic`: GitHub said so, to whatever of it was asked for
 
     def has_repository(self, repo: str) -> bool:
         """Whether there is a repository `owner/name` that the token may see."""
@@ -58,16 +61,16 @@ class GitHub:
         answer = self._ask("GET", path, answers=(200, 404, 409, 422), most_bytes=MOST_BYTES_OF_MUCH)
         return answer.status == 200 and str(_object(answer).get("sha")).lower() == sha.lower()
 
-    def dispatch(self, repo: str, workflow: str, ref: str, inputs: Mapping[str, str]) -> Started:
-        """Start a workflow, by its file's name, on a branch or tag."""
+    def dispatch(self, repo: str, workflow: str, ref: str, inputs: Mapping[str, str], begin_by: float = inf) -> Started:
+        """Start a workflow, by its file's name, on a branch or tag; not after `begin_by` (of `time.monotonic`)."""
         path = f"{_repository(repo)}/actions/workflows/{_part(workflow)}/dispatches"
         wish = {"ref": ref, "inputs": dict(inputs)}
-        answer = self._ask("POST", path, {**wish, DETAILS: True}, answers=(200, 204, 400, 422))
+        answer = self._ask("POST", path, {**wish, DETAILS: True}, answers=(200, 204, 400, 422), begin_by=begin_by)
         if answer.status in (400, 422):
             said = answer.body.decode(errors="replace")
             if DETAILS not in said and "not a permitted key" not in said:
                 raise self._trouble(answer, "POST", path)
-            answer = self._ask("POST", path, wish, answers=(200, 204))
+            answer = self._ask("POST", path, wish, answers=(200, 204), begin_by=begin_by)
         if answer.status == 204:
             return Started(None, None)
         details = _object(answer)
@@ -81,22 +84,27 @@ class GitHub:
         answer = self._ask("GET", f"{_repository(repo)}/actions/runs/{_part(run_id)}", answers=(200, 404))
         return None if answer.status == 404 else _run(_object(answer))
 
-    def runs(self, repo: str, workflow: str, since: str, branch: str | None = None) -> list[Run]:
-        """The dispatched runs of a workflow since a moment (ISO 8601, UTC), newest first, at most 300.
+    def runs(
+        self, repo: str, workflow: str, since: datetime | None, branch: str | None = None, most: int = RUNS_LISTED
+    ) -> list[Run]:
+        """The dispatched runs of a workflow, newest first, at most 300; since a moment, or ever.
 
         Of one `branch` (or tag), where it is given: another may hold another version of the workflow.
         """
         path = f"{_repository(repo)}/actions/workflows/{_part(workflow)}/runs"
         found: list[Run] = []
-        for page in range(1, MOST_PAGES + 1):
-            wish = {"event": "workflow_dispatch", "created": f">={since}", "per_page": RUNS_PER_PAGE, "page": page}
-            wish |= {"branch": branch} if branch is not None else {}
+        per_page = min(most, RUNS_PER_PAGE)
+        wish: dict[str, Any] = {"event": "workflow_dispatch", "per_page": per_page}
+        wish |= {"created": f">={since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"} if since is not None else {}
+        wish |= {"branch": branch} if branch is not None else {}
+        for page in range(1, most // per_page + 1):
+            wish["page"] = page
             answer = self._ask("GET", f"{path}?{urlencode(wish)}", answers=(200,), most_bytes=MOST_BYTES_OF_MUCH)
             listed = _object(answer).get("workflow_runs")
             if not isinstance(listed, list):
                 raise _unreadable("a list of runs has no runs")
             found += map(_run, listed)
-            if len(listed) < RUNS_PER_PAGE:
+            if len(listed) < per_page:
                 break
         return found
 
@@ -113,7 +121,11 @@ class GitHub:
         *,
         answers: tuple[int, ...],
         most_bytes: int = MOST_BYTES,
+        begin_by: float = inf,
     ) -> Answer:
+        left_s = self._not_before - time.monotonic()
+        if left_s > 0:
+            raise Trouble(f"GitHub is not called for {left_s:.0f} s: it asked for that.", retry_after_s=left_s)
         headers = {
             "Accept": "application/vnd.github+json",
             "X-GitHub-Api-Version": API_VERSION,
@@ -125,7 +137,9 @@ class GitHub:
         if content is not None:
             headers["Content-Type"] = "application/json"
             body = json.dumps(content).encode()
-        answer = self._outgoing.call(method, f"{self._url}{path}", headers=headers, body=body, most_bytes=most_bytes)
+        answer = self._outgoing.call(
+            method, f"{self._url}{path}", headers=headers, body=body, most_bytes=most_bytes, begin_by=begin_by
+        )
         if answer.status not in answers:
             raise self._trouble(answer, method, path)
         return answer
@@ -135,14 +149,19 @@ class GitHub:
         status, said = answer.status, _said(answer)
         if self._token:
             said = said.replace(self._token, "…")
+        pause = pause_s(answer.headers)
+        if pause is None and status in (403, 429) and SECONDARY in said:
+            pause = SECONDARY_S
+        self._not_before = max(self._not_before, time.monotonic() + (pause or 0.0))
         # 401 and 403: an operator can mend the token.
         waits = status in (401, 403, 408, 429)
         asked = f"{method} {path.partition('?')[0]}"
         return Trouble(
             f"GitHub answered {status} to {asked}: {said[:MESSAGE_CHARACTERS] or 'no message'}",
             final=400 <= status < 500 and not waits,
-            maybe_done=not 400 <= status < 500,
-            retry_after_s=_pause_s(answer.headers),
+            maybe_done=not 400 <= status < 500 and status != 503,
+            retry_after_s=pause,
+            refused=status in (401, 403) and pause is None,
         )
 
 
@@ -200,21 +219,6 @@ def _said(answer: Answer) -> str:
 def _plain(text: str) -> str:
     """Without what cannot be stored or shown: halves of characters, and control characters."""
     return "".join(each if each.isprintable() else " " for each in text)
-
-
-def _pause_s(headers: Mapping[str, str]) -> float | None:
-    """The seconds that GitHub asks us to wait, 0 to 3,600; None where it does not."""
-    after, left, reset = (headers.get(name) for name in ("retry-after", "x-ratelimit-remaining", "x-ratelimit-reset"))
-    try:
-        if after is not None:
-            asked_s = float(int(after))
-        elif left == "0" and reset is not None:
-            asked_s = int(reset) - time.time()
-        else:
-            return None
-    except (ValueError, OverflowError):
-        return None
-    return min(max(asked_s, 0.0), LONGEST_PAUSE_S)
 
 
 def _repository(repo: str) -> str:

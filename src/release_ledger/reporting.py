@@ -66,7 +66,7 @@ def report(
         run_attempt=command.run_attempt,
         run_id=target["run_id"] if resumed else None,
     )
-    return (*_room_for_one_more(state, resumed), reported)
+    return (*(room_for_one_more(state) if resumed else ()), reported)
 
 
 def _said(command: ReportStatus, now: str) -> Report:
@@ -112,12 +112,13 @@ def _observed(state: Environment, candidate: Deployable, command: ReportStatus, 
         error_message=command.error_message,
         external_url=command.external_url,
     )
-    return (*_room_for_one_more(state, said["status"] not in TERMINAL), deployment, reported)
+    room = room_for_one_more(state) if said["status"] not in TERMINAL else ()
+    return (*room, deployment, reported)
 
 
-def _room_for_one_more(state: Environment, needed: bool) -> Events:
-    """A report is never refused: the oldest unfinished deployment is given up where there is no room."""
-    if not needed or len(state.unfinished) < UNFINISHED_LIMIT:
+def room_for_one_more(state: Environment) -> Events:
+    """What has happened is never refused: the oldest unfinished deployment is given up where there is no room."""
+    if len(state.unfinished) < UNFINISHED_LIMIT:
         return ()
     oldest = state.unfinished[0]
     return (

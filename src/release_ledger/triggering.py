@@ -29,7 +29,7 @@ from .events import (
     ProjectEvent,
 )
 from .project import Project
-from .reporting import as_kind
+from .reporting import as_kind, room_for_one_more
 
 Wish = Mapping[str, Any]
 WANTED: Final = "wanted"
@@ -39,7 +39,14 @@ UNHEARD: Final = "The run did not say in time that it had ended."
 
 
 def triggered(
-    project: Project, target: Deployment, wish: Wish, run_id: str | None, run_url: str | None, how: How, now: str
+    state: Environment,
+    project: Project,
+    target: Deployment,
+    wish: Wish,
+    run_id: str | None,
+    run_url: str | None,
+    how: How,
+    now: str,
 ) -> Events:
     """The workflow was started. The run of a deployment that was canceled meanwhile is canceled, too.
 
@@ -49,7 +56,7 @@ def triggered(
         return ()
     events: Events = (DeploymentTriggered(**_of(target), run_id=run_id, run_url=run_url, how=how),)
     if run_id is not None and target["ended_by"] == "ledger":
-        return (*events, _resumed(target, run_id, now))
+        return (*events, *room_for_one_more(state), _resumed(target, run_id, now))
     if target["ended_by"] != "rollback" or run_id is None:
         return events
     too_late = DeploymentCancelRequested(
@@ -101,16 +108,22 @@ def cancel_deployment(state: Environment, project: Project, target: Deployment, 
     return () if ref is None or ref.canceling else (cancel(ref, project, None, reason),)
 
 
-def give_up(target: Deployment, heard_at: str | None, error_message: str) -> Events:
-    """Nothing was heard since then: an `error`, or `canceled` where it was asked to end.
+def give_up(target: Deployment, wish: Wish | None, silent_since: str, error_message: str) -> Events:
+    """Nothing was heard since then: an `error`, or `canceled` where it was asked to end. `wish`: to trigger it.
 
-    A later report resumes it; one that came meanwhile shows that it is not stuck.
+    A later report resumes it; one that came meanwhile, or that it was started meanwhile, shows that it is not stuck.
     """
-    if target["finished"] or target["heard_at"] != heard_at:
+    if target["finished"] or last_sign(target, wish) > silent_since:
         return ()
     if target["ended_by"] == "cancel":
         return (DeploymentCanceled(**_of(target), by_deployment_id="", error_message=error_message),)
     return (DeploymentGivenUp(**_of(target), error_message=error_message),)
+
+
+def last_sign(target: Deployment, wish: Wish | None) -> str:
+    """Since when a deployment is silent: it was asked for, its workflow was started, or it was reported."""
+    settled_at = wish["settled_at"] if wish is not None else None
+    return max(target["requested_at"], target["heard_at"] or "", settled_at or "")
 
 
 def build_triggered(wish: Wish, run_id: str | None, run_url: str | None, how: How) -> tuple[ProjectEvent, ...]:

@@ -4,6 +4,8 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -150,22 +152,23 @@ def test_the_runs_since_a_moment_are_listed_page_by_page(github: GitHub, stand_i
         started = list(threads.map(lambda number: start(github, f"d-{number}"), range(305)))
     stand_in.exchanges[20:] = []
 
-    found = github.runs("acme/shop", "deploy.yml", "2026-01-01T00:00:00Z")
+    found = github.runs("acme/shop", "deploy.yml", datetime(2026, 1, 1, microsecond=7, tzinfo=UTC))
 
     assert stand_in.started == {f"d-{number}": 1 for number in range(305)}
     assert [run.id for run in found] == sorted((each.run_id or "" for each in started), reverse=True)[:300]
     assert [exchange.asked.query["page"] for exchange in stand_in.exchanges[20:]] == ["1", "2", "3"]
     assert {exchange.asked.query["event"] for exchange in stand_in.exchanges[20:]} == {"workflow_dispatch"}
+    assert {exchange.asked.query["created"] for exchange in stand_in.exchanges[20:]} == {">=2026-01-01T00:00:00Z"}
 
 
 def test_the_last_page_of_runs_ends_the_list(github: GitHub, stand_in: StandIn) -> None:
     """One request where one is enough; none since a moment to come; an unknown workflow is trouble."""
     run_id = start(github).run_id
 
-    assert [run.id for run in github.runs("acme/shop", "deploy.yml", "2026-01-01T00:00:00Z")] == [run_id]
+    assert [run.id for run in github.runs("acme/shop", "deploy.yml", datetime(2026, 1, 1, tzinfo=UTC))] == [run_id]
     assert len(stand_in.exchanges) == 2
-    assert github.runs("acme/shop", "deploy.yml", "2100-01-01T00:00:00Z") == []
-    assert trouble(lambda: github.runs("acme/shop", "unknown.yml", "2026-01-01T00:00:00Z")).final
+    assert github.runs("acme/shop", "deploy.yml", datetime(2100, 1, 1, tzinfo=UTC)) == []
+    assert trouble(lambda: github.runs("acme/shop", "unknown.yml", datetime(2026, 1, 1, tzinfo=UTC))).final
 
 
 def test_a_run_is_canceled_once(github: GitHub, stand_in: StandIn) -> None:
@@ -193,7 +196,7 @@ def test_a_renamed_repository_is_followed(github: GitHub, stand_in: StandIn) -> 
         (BROKEN, False, True, None, "answered 500"),
         (BAD_GATEWAY, False, True, None, "answered 502"),
         (BAD_GATEWAY_AFTER, False, True, None, "answered 502"),
-        (UNAVAILABLE, False, True, None, "answered 503"),
+        (UNAVAILABLE, False, False, None, "answered 503"),
         (LIMITED, False, False, 1.0, "answered 429"),
         (LIMITED_AS_403, False, False, 0.0, "answered 403"),
         (UNAUTHORIZED, False, False, None, "answered 401"),
@@ -238,8 +241,10 @@ def test_each_way_to_fail_says_what_may_be_done_next(
 
 
 def test_each_fault_is_over_with_its_request(github: GitHub, stand_in: StandIn) -> None:
-    """The next call succeeds. What GitHub started is known to be started, or may have been, by what we know."""
+    """The next call succeeds, once the pause is over that was asked for. What GitHub started is known to be started,
+    or may have been, by what we know."""
     for fault in EVERY:
+        fault = replace(fault, headers={**fault.headers, "Retry-After": "0"}) if fault is LIMITED else fault
         stand_in.fail_next(fault)
 
         found = trouble(lambda fault=fault: start(github, fault.name))  # type: ignore[misc]
@@ -256,6 +261,8 @@ def test_each_fault_is_over_with_its_request(github: GitHub, stand_in: StandIn) 
         ({"Retry-After": "999999999"}, 3_600.0),
         ({"Retry-After": "-3"}, 0.0),
         ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+        ({"Retry-After": "Wed, 21 Oct 2150 07:28:00 GMT"}, 3_600.0),
         ({"Retry-After": "9" * 400}, None),
         ({"x-ratelimit-remaining": "3", "x-ratelimit-reset": "99999999999"}, None),
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "99999999999"}, 3_600.0),
@@ -269,6 +276,44 @@ def test_the_pause_that_github_asks_for_is_bounded(
     stand_in.fail_next(Fault(name="limited", status=403, headers=headers))
 
     assert trouble(lambda: start(github)).retry_after_s == pause_s
+
+
+def test_a_pause_that_was_asked_for_is_obeyed_by_whatever_asks_next(github: GitHub, stand_in: StandIn) -> None:
+    """A token has one limit for all of its calls."""
+    stand_in.fail_next(replace(LIMITED, headers={"Retry-After": "1"}))
+    trouble(lambda: start(github))
+    asked = len(stand_in.exchanges)
+
+    found = trouble(lambda: github.run("acme/shop", "1"))
+
+    assert (len(stand_in.exchanges), found.final, found.maybe_done) == (asked, False, False)
+    assert 0 < (found.retry_after_s or 0) <= 1
+    time.sleep(1)
+    assert github.has_repository("acme/shop")
+
+
+def test_a_limit_that_is_said_in_words_only_asks_for_a_minute(github: GitHub, stand_in: StandIn) -> None:
+    """As GitHub's description of its secondary limits says; any other 403 or 401 is a refusal."""
+    said = b'{"message": "You have exceeded a secondary rate limit."}'
+    refused = Fault(name="403", status=403)
+    stand_in.fail_next(refused, replace(refused, body=said))
+
+    assert trouble(lambda: start(github)).refused
+    limited = trouble(lambda: start(github))
+
+    assert (limited.refused, limited.retry_after_s) == (False, 60.0)
+
+
+def test_no_dispatch_begins_too_late(github: GitHub, stand_in: StandIn) -> None:
+    """Neither the first call nor the second, which an older server needs; nothing was done then, for certain."""
+    late = trouble(lambda: github.dispatch("acme/shop", "deploy.yml", "main", {}, time.monotonic() - 0.1))
+    assert (late.final, late.maybe_done, stand_in.exchanges) == (False, False, [])
+
+    stand_in.fail_next(Fault(name="slow", status=422, late_s=0.4, body=b'{"message": "return_run_details?"}'))
+    late = trouble(lambda: github.dispatch("acme/shop", "deploy.yml", "main", {}, time.monotonic() + 0.3))
+
+    assert (late.final, late.maybe_done, len(stand_in.exchanges)) == (False, False, 1)
+    assert "held up" in late.message
 
 
 def test_githubs_message_is_told_on_one_line_cut_and_without_the_token(

@@ -56,11 +56,11 @@ def triggered(run_id: str | None = "7") -> DeploymentTriggered:
 
 def test_a_run_is_recorded_once_and_a_run_that_becomes_known_later_too() -> None:
     """204 tells none; its first step does."""
-    _, target = told(REQUESTED)
+    state, target = told(REQUESTED)
     done = WANTED | {"status": "done"}
 
     def tell(wish: dict[str, Any], run_id: str | None) -> tuple[Any, ...]:
-        return triggering.triggered(PROJECT, target, wish, run_id, None, "told", at(2))
+        return triggering.triggered(state, PROJECT, target, wish, run_id, None, "told", at(2))
 
     assert len(tell(WANTED, None)) == 1
     assert tell(done, None) == ()
@@ -85,11 +85,13 @@ def test_a_failed_try_counts_once_and_the_last_ends_the_deployment() -> None:
 
 
 def test_what_was_heard_of_meanwhile_is_not_given_up() -> None:
-    """The watch looked a moment before the report came."""
+    """The watch looked a moment before the report came, or before the workflow was started after all."""
     _, target = told(REQUESTED)
+    started_late = WANTED | {"status": "done", "settled_at": at(2)}
 
-    assert triggering.give_up(target, at(1), "silent") == ()
-    assert len(triggering.give_up(target, None, "silent")) == 1
+    assert triggering.give_up(target, None, at(0), "silent") == ()
+    assert triggering.give_up(target, started_late, at(1), "silent") == ()
+    assert len(triggering.give_up(target, WANTED | {"settled_at": None}, at(1), "silent")) == 1
 
 
 def test_a_deployment_with_a_run_is_canceled_by_its_run() -> None:
@@ -117,9 +119,9 @@ def test_a_deployment_that_was_given_up_goes_on_with_the_run_that_turns_up() -> 
     given_up = DeploymentGivenUp(
         number=1, deployment_id="d-1", release_candidate_version="1.0-rc1", error_message="may have been triggered"
     )
-    _, target = told(REQUESTED, given_up)
+    state, target = told(REQUESTED, given_up)
 
-    events = triggering.triggered(PROJECT, target, WANTED | {"status": "failed"}, "7", None, "told", at(2))
+    events = triggering.triggered(state, PROJECT, target, WANTED | {"status": "failed"}, "7", None, "told", at(2))
     state, after = told(REQUESTED, given_up, *events)
 
     assert (after["status"], after["run_id"]) == ("pending", "7")

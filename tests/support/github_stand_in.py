@@ -14,7 +14,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from tests.support.github_contract import COMMIT, REPOSITORY, RUN
@@ -46,7 +46,8 @@ class StandIn:
 
     `takes_s`: a run is queued for the first third of it, then in progress, then ends as `concludes(its inputs)` says;
     None: it ends by `finish` or a cancel only. `token`: others are answered 401. `returns_details`: whether it knows
-    `return_run_details`. `fault_for` decides per request; faults in the queue of `fail_next` come first.
+    `return_run_details`. `listed_after_s`: a list of runs shows a run so late only. `fault_for` decides per request;
+    faults in the queue of `fail_next` come first.
     """
 
     def __init__(
@@ -55,11 +56,12 @@ class StandIn:
         takes_s: float | None = None,
         token: str | None = None,
         returns_details: bool = True,
+        listed_after_s: float = 0.0,
         fault_for: Callable[[Asked], Fault | None] = lambda asked: None,
         concludes: Callable[[Mapping[str, str]], str] = lambda inputs: "success",
     ) -> None:
         self.takes_s, self.token, self.returns_details = takes_s, token, returns_details
-        self.fault_for, self.concludes = fault_for, concludes
+        self.fault_for, self.concludes, self.listed_after_s = fault_for, concludes, listed_after_s
         self.exchanges: list[Exchange] = []
         self.runs: dict[int, StartedRun] = {}
         self.started: Counter[str] = Counter()  # by `StartedRun.deployment`
@@ -153,12 +155,14 @@ class StandIn:
 
     def _listed(self, repo: str, name: str, query: Mapping[str, str]) -> Reply:
         since = datetime.fromisoformat(query.get("created", ">=2000-01-01T00:00:00Z").removeprefix(">="))
-        of_it = [each for each in self.runs.values() if (each.repo, each.workflow) == (repo, name)]
+        upto = datetime.now(UTC) - timedelta(seconds=self.listed_after_s)
+        runs = [each for each in self.runs.values() if each.created_at <= upto]
+        of_it = [each for each in runs if (each.repo, each.workflow) == (repo, name)]
         is_main = query.get("branch", "main") == "main"
         found = [each for each in reversed(of_it) if is_main and each.created_at.replace(microsecond=0) >= since]
         most, page = int(query.get("per_page", 30)), int(query.get("page", 1))
-        runs = [self._shown(each) for each in found[most * (page - 1) : most * page]]
-        return _json(200, {"total_count": len(found), "workflow_runs": runs})
+        shown = [self._shown(each) for each in found[most * (page - 1) : most * page]]
+        return _json(200, {"total_count": len(found), "workflow_runs": shown})
 
     def _cancel(self, run: StartedRun) -> Reply:
         self._progress(run)

@@ -24,6 +24,7 @@ HURRIED: Final = Timing(
     late_pause_s=0.5,
     watch_s=0.05,
     silence_s=0.1,
+    elsewhere_s=0.3,
     cancel_within_s=1.0,
     lease_s=1.0,
 )

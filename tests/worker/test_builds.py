@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from release_ledger.environment import UNFINISHED_LIMIT, Settings
 from release_ledger.errors import ReleaseCandidateNotReady
 from release_ledger.events import DeployedAfterBuild, ReleaseCandidateChecked
 from release_ledger.ledger import Ledger
 from release_ledger.projection import project_stream
 from release_ledger.projection.folded import stored_events
 from release_ledger.store.store import head_of
+from release_ledger.worker.leases import Leases, key_of
 from tests.support.github_faults import BROKEN, NOT_FOUND
 from tests.support.github_stand_in import StandIn
 from tests.support.working import API, HURRIED, REPO, Shop, commit, eventually, settings_for, working
@@ -141,6 +143,65 @@ def test_two_workers_start_a_build_once(shop: Shop, github: StandIn, upgraded_ur
         assert eventually(lambda: len(github.started) == len(made) and not shop.ledger.wanted())
 
     assert github.started == dict.fromkeys(made, 1)
+
+
+def test_a_lost_call_of_a_former_build_says_nothing_of_the_next(shop: Shop, github: StandIn, upgraded_url: str) -> None:
+    """CI said that it had failed, while the worker that had begun to start it was dead."""
+    shop.ledger.configure_project("shop", repo=REPO, build_workflow=BUILD | {"workflow": "blind.yml"}, by=API)
+    github.add_workflow(REPO, "blind.yml", shows_id=False)
+    cut(shop.ledger)
+    (wish,) = shop.ledger.wanted()
+    dead = Leases(shop.ledger.store, "dead", 0.1)
+    assert dead.take(key_of(wish)) == (True, None)
+    assert dead.calling(key_of(wish))
+    shop.ledger.report_build("shop", "1.9-rc1", status="failed", by=API)
+
+    again = cut(shop.ledger)["build_id"]
+    with working(shop.ledger, settings_for(upgraded_url, github)):
+        assert eventually(lambda: not shop.ledger.wanted())
+
+    assert (github.started[again], candidate(shop.ledger)["status"]) == (1, "pending")
+
+
+def test_builds_that_are_ready_are_deployed_in_their_order(shop: Shop, github: StandIn, upgraded_url: str) -> None:
+    """By however many workers: what was ready last runs in the end."""
+    configure(shop.ledger, "production")
+    numbers = range(10, 18)
+    for number in numbers:
+        cut(shop.ledger, number)
+    for number in numbers:
+        shop.ledger.report_build("shop", f"1.{number}-rc1", status="ready", by=API)
+    settings = settings_for(upgraded_url, github)
+
+    with working(shop.ledger, settings), working(Ledger.open(upgraded_url), settings):
+        assert eventually(lambda: len(recorded(shop.ledger, DeployedAfterBuild)) == len(numbers))
+
+    deployed = [each["release_candidate_version"] for each in shop.ledger.deployments("shop", "production").items]
+    assert deployed[::-1] == [f"1.{number}-rc1" for number in numbers]
+
+
+def test_a_deployment_after_a_build_waits_for_room(shop: Shop, github: StandIn, upgraded_url: str) -> None:
+    """It is not lost where too many are unfinished for the moment."""
+    shop.ledger.configure_environment("shop", "production", Settings(), by=API)
+    deployments = [shop.deploy() for _ in range(UNFINISHED_LIMIT)]
+    configure(shop.ledger, "production")
+    cut(shop.ledger)
+    shop.ledger.report_build("shop", "1.9-rc1", status="ready", by=API)
+    with working(shop.ledger, settings_for(upgraded_url, github)):
+        eventually(lambda: recorded(shop.ledger, DeployedAfterBuild), within_s=0.5)
+        shop.report("success", id=deployments[0])
+        assert eventually(lambda: recorded(shop.ledger, DeployedAfterBuild))
+
+    assert recorded(shop.ledger, DeployedAfterBuild)[0].error_message is None
+
+
+def test_a_build_whose_start_told_no_run_is_followed(shop: Shop, github: StandIn, upgraded_url: str) -> None:
+    """As by an older GitHub Enterprise Server, without a webhook."""
+    configure(shop.ledger)
+    github.returns_details, github.takes_s = False, 0.3
+    cut(shop.ledger)
+    with working(shop.ledger, settings_for(upgraded_url, github)):
+        becomes(shop.ledger, "ready")
 
 
 def test_candidates_without_a_build_are_each_deployed_when_they_are_ready(

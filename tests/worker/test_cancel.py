@@ -137,7 +137,7 @@ def test_a_rollback_does_not_wait_for_what_it_canceled(shop: Shop, github: Stand
     shop.report("success", number=3)
     timing = replace(HURRIED, first_pause_s=60.0, longest_pause_s=60.0)
     with working(shop.ledger, settings_for(upgraded_url, github), timing):
-        github.fail_next(LIMITED)
+        github.fail_next(UNAUTHORIZED)
         dead = shop.deploy()
         assert eventually(lambda: events(shop.ledger, DeploymentTriggerFailed))
         rollback = shop.ledger.roll_back("shop", "production", by=API)[0]["id"]

@@ -30,7 +30,7 @@ class Bell(Kind):
     rings: ClassVar[dict[str, str]] = {}
     loses_answers: ClassVar[bool] = False
 
-    def start(self, wish: Any) -> Started:
+    def start(self, wish: Any, begin_by: float) -> Started:  # noqa: ARG002 - it calls nobody
         self.rings[f"{wish.workflow['tower']} {wish.subject}"] = "in_progress"
         if self.loses_answers:
             raise Trouble("The wind was too loud.", maybe_done=True)
@@ -57,7 +57,7 @@ class Whistle(Kind):
     title = "The whistle"
     keys = ()
 
-    def start(self, wish: Any) -> Started:  # noqa: ARG002 - it is the same for all
+    def start(self, wish: Any, begin_by: float) -> Started:  # noqa: ARG002 - it calls nobody  # noqa: ARG002 - it is the same for all
         return Started(None, None)
 
 

@@ -104,12 +104,12 @@ def test_what_is_still_being_triggered_is_not_stuck(ledger: Ledger, github: Stan
 
 def test_what_a_dead_worker_had_begun_is_taken_up(shop: Shop, github: StandIn, upgraded_url: str) -> None:
     """It died with the call under way: the next one looks for the run first."""
-    from release_ledger.worker.leases import Key, Leases
+    from release_ledger.worker.leases import Leases, key_of
 
     deployment = shop.deploy()
     (wish,) = shop.ledger.wanted()
     dead = Leases(shop.ledger.store, "dead", 0.5)
-    key = Key(wish.stream, wish.kind, wish.number)
+    key = key_of(wish)
     assert dead.take(key) == (True, None)
     assert dead.calling(key)
     github.fail_next(CUT_AFTER)

@@ -12,9 +12,22 @@ from ..deployment import Deployment
 from ..environment import Environment
 from ..projection import FoldedSource, environment_stream, fold_now, installed, listed, project_stream, relevant
 from ..store import ReadModelBroken, Row, Source, Statement
+from ..triggering import last_sign
 from .asking import NotLive, picked
 from .environment_questions import EnvironmentQuestions
-from .outbox_selects import BUILDING, BY_RUN, BY_SUBJECT, EXACTLY, FOLDED, ONE, UNFINISHED, WANTED_WISHES, there
+from .outbox_selects import (
+    BUILDING,
+    BY_RUN,
+    BY_SUBJECT,
+    CANCELED_WITHOUT_RUN,
+    EXACTLY,
+    FOLDED,
+    MOMENT,
+    ONE,
+    UNFINISHED,
+    WANTED_WISHES,
+    there,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +71,12 @@ class Watched:
     environment: Environment
     wish: Wish | None
 
+    @property
+    def silent_since(self) -> str:
+        """When the last sign of it was seen."""
+        settled_at = self.wish.settled_at if self.wish is not None else None
+        return last_sign(self.deployment, {"settled_at": settled_at})
+
 
 class OutboxQuestions(EnvironmentQuestions):
     """What can be asked of the outbox."""
@@ -78,13 +97,19 @@ class OutboxQuestions(EnvironmentQuestions):
 
     def again(self, wish: Wish) -> Wish | None:
         """The wish as it stands now; None where it is another, or was carried out or dropped."""
-        place = {"of_stream": wish.stream, "kind": wish.kind, "number": wish.number}
+        found = self.wish_for(wish.stream, wish.kind, wish.number)
+        same = (wish.status, wish.subject, wish.wanted_version)
+        is_same = found is not None and (found.status, found.subject, found.wanted_version) == same
+        return found if is_same else None
+
+    def wish_for(self, stream: str, kind: str, number: int) -> Wish | None:
+        """What was to be done; also where it must be folded."""
+        place = {"of_stream": stream, "kind": kind, "number": number}
         damaged: set[str] = set()
         found = self._wishes(self.store, EXACTLY, place, damaged)
         if damaged or not found:
-            found = self._folded([wish.stream], EXACTLY, place)
-        same = (wish.status, wish.subject, wish.wanted_version)
-        return next((each for each in found if (each.status, each.subject, each.wanted_version) == same), None)
+            found = self._folded([stream], EXACTLY, place)
+        return found[0] if found else None
 
     def wishes_of(self, subject: str) -> list[Wish]:
         """What was to be done for a deployment or a build, by its id; of streams whose outbox is live."""
@@ -100,7 +125,17 @@ class OutboxQuestions(EnvironmentQuestions):
 
     def unfinished(self, elsewhere: bool = False) -> list[Watched]:
         """The unfinished deployments of environments whose read models are live, or are not, and are folded."""
+        return self._watched(UNFINISHED, {}, elsewhere)
 
+    def canceled_without_run(self, since: str, elsewhere: bool = False) -> list[Watched]:
+        """The deployments that were started, and canceled since then without that their run was known."""
+        return self._watched(CANCELED_WITHOUT_RUN, {"since": since}, elsewhere)
+
+    def moment_of(self, stream: str, version: int) -> str:
+        """When an event was recorded."""
+        return str(self.store.read(MOMENT, {"of_stream": stream, "at": version})[0]["recorded_at"])
+
+    def _watched(self, statement: Statement, params: dict[str, Any], elsewhere: bool) -> list[Watched]:
         def watched(row: Row) -> Watched:
             wish = picked(row, "wish")
             return Watched(
@@ -112,11 +147,11 @@ class OutboxQuestions(EnvironmentQuestions):
 
         needed = ("deployments", "environments", "outbox")
         if not elsewhere:
-            return self._live(self.store, UNFINISHED, {}, needed, watched)
+            return self._live(self.store, statement, params, needed, watched)
         found: list[Watched] = []
         for stream in self._not_live(*needed):
             with fold_now(self.store, [stream]) as source:
-                found += self._live(source, UNFINISHED, {}, needed, watched)
+                found += self._live(source, statement, params, needed, watched)
         return found
 
     def building(self, elsewhere: bool = False) -> list[Wish]:

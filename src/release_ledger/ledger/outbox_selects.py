@@ -13,7 +13,7 @@ from ..projections.environments import NOW, Environments
 from ..projections.outbox import WANTED, Outbox
 from ..projections.release_candidates import ReleaseCandidates
 from ..store import Statement
-from ..store.schema import STREAMS
+from ..store.schema import EVENTS, STREAMS
 from .asking import HEAD_COLUMNS, belongs, here, labelled
 
 OF_A_KIND: Final = 20  # so many of the oldest wishes of each stream and kind: those that fail hide no others
@@ -44,14 +44,26 @@ ONE = Statement(
     )
 )
 FOLDED = Statement(select(STREAMS.c.stream, STREAMS.c.folded))
-UNFINISHED = Statement(
-    select(*_HEADS, *labelled(D, "deployment"), *labelled(E, "environment"), *labelled(W, "wish"))
-    .select_from(
-        D.join(_HEAD, belongs(D, _HEAD))
-        .join(E, belongs(E, _HEAD) & (E.c.slot == NOW))
-        .outerjoin(W, and_(belongs(W, _HEAD), W.c.kind == "trigger", W.c.number == D.c.number))
+_DEPLOYMENTS = select(
+    *_HEADS, *labelled(D, "deployment"), *labelled(E, "environment"), *labelled(W, "wish")
+).select_from(
+    D.join(_HEAD, belongs(D, _HEAD))
+    .join(E, belongs(E, _HEAD) & (E.c.slot == NOW))
+    .outerjoin(W, and_(belongs(W, _HEAD), W.c.kind == "trigger", W.c.number == D.c.number))
+)
+UNFINISHED = Statement(_DEPLOYMENTS.where(D.c.finished == 0))
+# Those whose run was not known when they were canceled, although it had been started.
+CANCELED_WITHOUT_RUN = Statement(
+    _DEPLOYMENTS.where(
+        D.c.status == "canceled",
+        D.c.ended_by == "rollback",
+        D.c.deploy_end_at >= bindparam("since"),
+        W.c.status == "done",
+        W.c.run_id.is_(None),
     )
-    .where(D.c.finished == 0)
+)
+MOMENT = Statement(
+    select(EVENTS.c.recorded_at).where(EVENTS.c.stream == bindparam("of_stream"), EVENTS.c.version == bindparam("at"))
 )
 BUILDING = Statement(
     select(*_HEADS, *labelled(C, "candidate"), *labelled(W, "wish"))

@@ -37,13 +37,15 @@ class WorkflowCommands(EnvironmentCommands, OutboxQuestions):
     def give_up(self, watched: Watched, *, error_message: str, by: Caller) -> None:
         """Nothing was heard of a deployment for too long."""
         known = watched.deployment
-        self._on_target(
-            by,
-            watched.environment.project_name,
-            watched.environment.environment_name,
-            known["id"],
-            lambda _, target, __: triggering.give_up(target, known["heard_at"], error_message),
-        )
+
+        def decided(view: View, target: Deployment, _: str) -> Iterable[Event]:
+            if watched.wish is not None:
+                require(view.source, view.head, "outbox")
+            row = wish_row(view.source, view.head.stream, "trigger", known["number"]) if watched.wish else None
+            return triggering.give_up(target, row, watched.silent_since, error_message)
+
+        environment = watched.environment
+        self._on_target(by, environment.project_name, environment.environment_name, known["id"], decided)
 
     def triggered(
         self, wish: Wish, *, run_id: str | None, run_url: str | None, how: How, by: Caller
@@ -53,7 +55,7 @@ class WorkflowCommands(EnvironmentCommands, OutboxQuestions):
             by,
             wish,
             lambda view, target, row, now: triggering.triggered(
-                view.found_project(), target, row, run_id, run_url, how, now
+                view.found_environment(), view.found_project(), target, row, run_id, run_url, how, now
             ),
         )
 

@@ -5,5 +5,6 @@ from __future__ import annotations
 from .addresses import origin_of
 from .answers import Answer, Trouble
 from .calls import Outgoing
+from .pauses import pause_s
 
-__all__ = ["Answer", "Outgoing", "Trouble", "origin_of"]
+__all__ = ["Answer", "Outgoing", "Trouble", "origin_of", "pause_s"]

@@ -18,11 +18,18 @@ class Trouble(Exception):
     """No answer that can be used. The message is one sentence and shows nothing of a URL but its origin.
 
     `final`: trying again cannot help. `maybe_done`: the request may have reached them. `retry_after_s`: they asked
-    for this pause.
+    for this pause. `refused`: only somebody who gives us the right to it can help.
     """
 
     def __init__(
-        self, message: str, *, final: bool = False, maybe_done: bool = False, retry_after_s: float | None = None
+        self,
+        message: str,
+        *,
+        final: bool = False,
+        maybe_done: bool = False,
+        retry_after_s: float | None = None,
+        refused: bool = False,
     ) -> None:
         super().__init__(message)
         self.message, self.final, self.maybe_done, self.retry_after_s = message, final, maybe_done, retry_after_s
+        self.refused = refused

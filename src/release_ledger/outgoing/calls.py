@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from http.client import HTTPException
+from math import inf
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
@@ -53,16 +54,18 @@ class Outgoing:
         headers: Mapping[str, str],
         body: bytes | None = None,
         most_bytes: int = MOST_BYTES,
+        begin_by: float = inf,
     ) -> Answer:
         """The answer, whatever its status; up to three redirects are followed by the same method and body.
 
+        No request begins after `begin_by` (of `time.monotonic`): who was held up for so long may not call any more.
         Raises Trouble.
         """
         request = _prepared(method, url, headers, body)
         first = origin_of(str(request.url))
         with Bound(self._within_s) as bound:
             for _ in range(MOST_REDIRECTS + 1):
-                hop = self._hop(str(request.url), first, bound)
+                hop = self._hop(str(request.url), first, bound, begin_by)
                 answer = _ask(hop, request, self._verify, most_bytes)
                 location = answer.headers.get("location")
                 if answer.status not in FOLLOWED or location is None:
@@ -73,14 +76,14 @@ class Outgoing:
                     request = _prepared(method, target, _shared(headers), body)
         raise Trouble(f"{first} redirects more than {MOST_REDIRECTS} times.")
 
-    def _hop(self, url: str, first: str, bound: Bound) -> Hop:
+    def _hop(self, url: str, first: str, bound: Bound, begin_by: float) -> Hop:
         """The way to this URL. That a host is loopback counts only at the `first` origin, which the caller named."""
         origin = origin_of(url)
         private = self._allow_private or origin in self._trusted
         loopback = says_loopback(urlsplit(url).hostname or "") and (origin == first or private)
         if url.lower().startswith("http:") and not (loopback or origin in self._trusted):
             raise Trouble(f"{origin} is not called: it is neither https nor on loopback.", final=True)
-        return Hop(origin, Permitted(private=private, loopback=loopback), bound, self._connect_within_s)
+        return Hop(origin, Permitted(private=private, loopback=loopback), bound, self._connect_within_s, begin_by)
 
 
 def _prepared(method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> requests.PreparedRequest:

@@ -11,6 +11,7 @@ import threading
 import time
 from contextlib import suppress
 from functools import partial
+from math import inf
 from queue import Empty, SimpleQueue
 from typing import Any, Self
 
@@ -65,9 +66,17 @@ class Bound:
 class Hop:
     """One request to one origin. `began`: its first byte was about to be written."""
 
-    def __init__(self, origin: str, permitted: Permitted, bound: Bound, connect_within_s: float) -> None:
+    def __init__(
+        self, origin: str, permitted: Permitted, bound: Bound, connect_within_s: float, begin_by: float = inf
+    ) -> None:
         self.origin, self.permitted, self.bound = origin, permitted, bound
-        self.connect_within_s, self.began = connect_within_s, False
+        self.connect_within_s, self.began, self._begin_by = connect_within_s, False, begin_by
+
+    def begin(self) -> None:
+        """The first byte is about to be written. Raises Trouble where it is too late for that."""
+        if not self.began and time.monotonic() > self._begin_by:
+            raise Trouble(f"{self.origin} was not called: this process was held up for too long.")
+        self.began = True
 
     def connected(self, host: str, port: int) -> socket.socket:
         """A connection to an address of this host that was checked. Raises Trouble."""
@@ -147,7 +156,7 @@ class _Connection(HTTPConnection):
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
-        self._hop.began = True
+        self._hop.begin()
         super().send(data)
 
 

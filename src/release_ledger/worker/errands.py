@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from functools import partial
 from typing import Final, Literal
 
 from ..deployment import TERMINAL
-from ..errors import LedgerUnavailable, Refusal
+from ..errors import LedgerUnavailable, Refusal, TooManyUnfinished
 from ..github import GitHub
 from ..ledger import Ledger
 from ..ledger.answers import Answer
@@ -25,7 +24,8 @@ from ..ledger.outbox_questions import Wish
 from ..ledger.recording import Caller
 from ..outgoing import Trouble
 from .kinds import Kind, Started, kind_of
-from .leases import Key, Leases
+from .leases import Key, Leases, key_of
+from .order import waited_s
 from .timing import Timing
 
 BY: Final = Caller(recorded_by="release-ledger")
@@ -33,7 +33,8 @@ MAY_HAVE: Final = "may have been triggered"
 TELL_WITHIN_S: Final = 600.0
 TELL_EVERY_S: Final = 0.5
 LOOKED_FOR_S: Final = 3600.0
-FIRST_MINUTES_S: Final = 600.0
+WAITS_FOR_ROOM_S: Final = 3600.0
+BEGUN_OF_LEASE: Final = 0.8  # of its time: a call that did not begin then is not made by a worker that was held up
 How = Literal["answered", "found", "told"]
 
 
@@ -42,7 +43,8 @@ class Errands:
 
     def __init__(self, ledger: Ledger, leases: Leases, kinds: dict[str, Kind], github: GitHub | None, timing: Timing):
         self._ledger, self._leases, self._kinds, self._github, self._timing = ledger, leases, kinds, github, timing
-        self._asked: Counter[tuple[str, int]] = Counter()  # in vain, for a commit
+        self._asked: Counter[Key] = Counter()  # in vain, for what is not recorded
+        self._refused_since: dict[Key, float] = {}
 
     def carry_out(self, wish: Wish, calling_for: float | None) -> float | None:
         """`calling_for`: for how many seconds a call has been without a known result, or None."""
@@ -58,7 +60,7 @@ class Errands:
         return None
 
     def _start(self, wish: Wish, calling_for: float | None) -> float | None:
-        key = Key(wish.stream, wish.kind, wish.number)
+        key = key_of(wish)
         kind = self._kinds.get((wish.workflow or {}).get("kind", ""))
         if kind is None:
             return self._failed(wish, Trouble(f"There is no kind of workflow {wish.workflow}.", final=True))
@@ -69,10 +71,11 @@ class Errands:
             self._leases.settled(key)
         if wish.kind == "trigger" and self._ledger.dropped(wish, by=BY):
             return None
+        begin_by = time.monotonic() + BEGUN_OF_LEASE * self._timing.lease_s
         if not self._leases.calling(key):
             return None
         try:
-            started = kind.start(wish)
+            started = kind.start(wish, begin_by)
         except Trouble as trouble:
             if not trouble.maybe_done:
                 self._leases.settled(key)
@@ -98,14 +101,24 @@ class Errands:
 
     def _started(self, wish: Wish, started: Started, how: How) -> None:
         record = self._ledger.build_triggered if wish.kind == "build" else self._ledger.triggered
+        self._refused_since.pop(key_of(wish), None)
         self._tell(partial(record, wish, run_id=started.run_id, run_url=started.url, how=how, by=BY))
 
     def _failed(self, wish: Wish, trouble: Trouble) -> float | None:
         """Record a try that came to nothing; when to try again."""
-        attempt = wish.attempts + 1
+        attempt, final = wish.attempts + 1, self._is_final(wish, trouble)
         record = self._ledger.build_trigger_failed if wish.kind == "build" else self._ledger.trigger_failed
-        self._tell(partial(record, wish, attempt=attempt, error_message=trouble.message, final=trouble.final, by=BY))
-        return None if trouble.final else self._pause(attempt, trouble)
+        self._tell(partial(record, wish, attempt=attempt, error_message=trouble.message, final=final, by=BY))
+        return None if final else self._timing.pause_s(attempt, trouble.retry_after_s)
+
+    def _is_final(self, wish: Wish, trouble: Trouble) -> bool:
+        """Whether it is not tried again. What is refused (401, 403) is tried for a while: somebody may mend that."""
+        key = key_of(wish)
+        if not trouble.refused:
+            self._refused_since.pop(key, None)
+            return trouble.final
+        since = self._refused_since.setdefault(key, time.monotonic())
+        return trouble.final or time.monotonic() - since > self._timing.refused_for_s
 
     def _tell(self, record: Callable[[], object]) -> None:
         """Record what is known, however long the ledger cannot be written; if the worker ends first, it is lost."""
@@ -124,10 +137,11 @@ class Errands:
         try:
             accepted = kind_of(self._kinds, wish).cancel(wish)
         except Trouble as trouble:
+            final = self._is_final(wish, trouble)
             self._ledger.cancel_answered(
-                wish, attempt=attempt, answer="failed", error_message=trouble.message, final=trouble.final, by=BY
+                wish, attempt=attempt, answer="failed", error_message=trouble.message, final=final, by=BY
             )
-            return None if trouble.final else self._pause(attempt, trouble)
+            return None if final else self._timing.pause_s(attempt, trouble.retry_after_s)
         self._ledger.cancel_answered(wish, attempt=attempt, answer="accepted" if accepted else "ended", by=BY)
         return None
 
@@ -148,8 +162,7 @@ class Errands:
         try:
             found = self._github.has_repository(repo) and self._github.has_commit(repo, commit)
         except Trouble as trouble:
-            self._asked[wish.stream, wish.number] += 1
-            return self._pause(self._asked[wish.stream, wish.number], trouble)
+            return self._asked_in_vain(wish, trouble)
         message = None if found else f"GitHub does not know the commit {commit} in {repo}."
         self._ledger.checked(wish, found=found, error_message=message, by=BY)
         return None
@@ -170,18 +183,19 @@ class Errands:
             deployment_id = json.loads(replayed.reply.body)["id"]
         except LedgerUnavailable:
             raise
+        except TooManyUnfinished as refusal:
+            if waited_s(wish) < WAITS_FOR_ROOM_S:
+                return self._asked_in_vain(wish, Trouble(refusal.sentence))
+            refused = refusal.sentence
         except Refusal as refusal:
             refused = refusal.sentence
         self._ledger.deployed_after_build(wish, deployment_id=deployment_id, error_message=refused, by=BY)
         return None
 
-    def _pause(self, attempt: int, trouble: Trouble) -> float:
-        """The seconds before the next try: longer each time, as long as is asked for, but never long at first."""
-        timing = self._timing
-        longest = timing.longest_pause_s if attempt * timing.longest_pause_s < FIRST_MINUTES_S else timing.late_pause_s
-        grown = timing.first_pause_s * 2.0 ** min(attempt - 1, 20)
-        jitter = random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-        return min(max(grown * jitter, trouble.retry_after_s or 0.0), longest)
+    def _asked_in_vain(self, wish: Wish, trouble: Trouble) -> float:
+        key = key_of(wish)
+        self._asked[key] += 1
+        return self._timing.pause_s(self._asked[key], trouble.retry_after_s)
 
 
 def _once(wish: Wish) -> Caller:

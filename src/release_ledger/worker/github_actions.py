@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import Final
 
-from ..github import GitHub, Run
+from ..github import RUNS_LISTED, GitHub, Run
 from ..ledger.outbox_questions import Wish
 from ..outgoing import Trouble
 from ..versions import read_moment, write_moment
@@ -14,8 +14,8 @@ from ..workflows import inputs
 from .kinds import Found, Kind, SettingKey, Standing, Started, known_values, own_inputs
 
 _ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-EARLIER: Final = timedelta(days=1)  # for the runs that tell whether names show ids
-RUNS_LISTED: Final = 300  # where there are more, ours may be among those that were not listed
+EARLIER: Final = timedelta(minutes=10)  # clocks differ
+NEWEST: Final = 10  # runs, however old, tell whether names show ids
 UNASKED: Final = "GitHub cannot be asked: RELEASE_LEDGER_GITHUB_TOKEN is not set."
 # Of a run: the status of the deployment that it is for.
 _STATUSES: Final = {
@@ -65,21 +65,24 @@ class GitHubActions(Kind):
         SettingKey("ref", 250, "A branch or tag.", r"^\S+$", _branch_or_tag),
     )
 
-    def start(self, wish: Wish) -> Started:
+    def start(self, wish: Wish, begin_by: float) -> Started:
         workflow = wish.workflow or {}
         given = inputs(workflow, own_inputs(wish), known_values(wish))
-        return self._asked().dispatch(wish.repo or "", workflow["workflow"], workflow["ref"], given)
+        return self._asked().dispatch(wish.repo or "", workflow["workflow"], workflow["ref"], given, begin_by)
 
     def find(self, wish: Wish) -> Found:
-        """GitHub's list of runs does not show inputs: only a name can tell. That it would is seen from others."""
-        since = write_moment(read_moment(wish.wanted_at) - EARLIER)
-        workflow = wish.workflow or {}
-        listed = self._asked().runs(wish.repo or "", workflow["workflow"], since, workflow["ref"])
+        """GitHub's list of runs does not show inputs: only a name can tell. That it would is seen from the newest."""
+        workflow, asked = wish.workflow or {}, self._asked()
+        place = wish.repo or "", workflow["workflow"]
+        newest = asked.runs(*place, None, workflow["ref"], most=NEWEST)
+        listed = newest
+        if len(newest) == NEWEST and not any(wish.subject in run.title for run in newest):
+            listed = asked.runs(*place, read_moment(wish.wanted_at) - EARLIER, workflow["ref"])
         ours = next((run for run in listed if wish.subject in run.title), None)
         if ours is not None:
             return Found(_seen(ours), True)
         is_ours = self.means.is_ours
-        shows = [any(is_ours(found) for found in _ID.findall(run.title)) for run in listed]
+        shows = [any(is_ours(found) for found in _ID.findall(run.title)) for run in newest]
         return Found(None, len(listed) < RUNS_LISTED and any(shows) and all(shows))
 
     def look(self, wish: Wish) -> Standing | None:

@@ -66,8 +66,11 @@ class Kind(ABC):
         return {}
 
     @abstractmethod
-    def start(self, wish: Wish) -> Started:
-        """Start the workflow; its run, where that is known at once."""
+    def start(self, wish: Wish, begin_by: float) -> Started:
+        """Start the workflow; its run, where that is known at once.
+
+        No call of it begins after `begin_by` (of `time.monotonic`): another worker may have the wish then.
+        """
 
     def find(self, wish: Wish) -> Found:  # noqa: ARG002 - there may be nobody to ask
         """Look for the run of a start whose answer was lost."""

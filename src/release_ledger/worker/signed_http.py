@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..events import Json
 from ..ledger.outbox_questions import Wish
-from ..outgoing import Trouble
+from ..outgoing import Trouble, pause_s
 from ..outgoing.addresses import Permitted, address_in, origin_of, says_loopback
 from ..settings import ALLOW_PRIVATE_ADDRESSES, HTTP_SECRET, Settings
 from ..workflows import SECRET_ADDRESS, SECRET_NAME, SECRET_VALUE, inputs, looks_secret
@@ -47,13 +47,14 @@ class SignedHttp(Kind):
             said = f"Requests are signed, and {HTTP_SECRET} is not set on the server."
         return {"url": said} if said is not None else {}
 
-    def start(self, wish: Wish) -> Started:
+    def start(self, wish: Wish, begin_by: float) -> Started:
         secret = self.means.settings.http_secret
         if secret is None:
             raise Trouble(UNSIGNED, final=True)
         body = json.dumps(self._said(wish), sort_keys=True).encode()
         headers = {"content-type": "application/json"} | signature(secret, wish.subject, int(time.time()), body)
-        answer = self.means.outgoing.call("POST", (wish.workflow or {})["url"], headers=headers, body=body)
+        url = (wish.workflow or {})["url"]
+        answer = self.means.outgoing.call("POST", url, headers=headers, body=body, begin_by=begin_by)
         if 200 <= answer.status < 300:
             return Started(None, None)
         final = 400 <= answer.status < 500 and answer.status not in (401, 403, 408, 409, 425, 429)
@@ -61,6 +62,8 @@ class SignedHttp(Kind):
             f"The receiver answered {answer.status}.",
             final=final or answer.status < 400,
             maybe_done=answer.status in LOST,
+            retry_after_s=pause_s(answer.headers),
+            refused=answer.status in (401, 403),
         )
 
     def _said(self, wish: Wish) -> dict[str, object]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from math import inf
 from typing import Final
 
 import structlog
@@ -20,8 +20,9 @@ from ..github import GitHub
 from ..ledger import Ledger
 from ..ledger.outbox_questions import Watched, Wish
 from ..outgoing import Trouble
-from ..triggering import UNASKED, UNHEARD
-from ..versions import read_moment
+from ..triggering import UNASKED, UNHEARD, WANTED
+from ..versions import read_moment, write_moment
+from ..workflows import Standing
 from .errands import BY
 from .kinds import Kind, kind_of
 from .leases import Key, Leases
@@ -30,6 +31,7 @@ from .timing import Timing
 BUILD_STUCK_AFTER_S: Final = 3600.0
 _LOG = structlog.get_logger("release_ledger.worker")
 AT_ONCE: Final = 8
+SOUGHT_FOR: Final = timedelta(hours=1)
 UNASKED_FACTOR: Final = 6  # as long as GitHub cannot be asked to cancel a run, it is asked again
 GONE: Final = "{} does not know the workflow's run any more."
 
@@ -48,81 +50,83 @@ class Watch:
         self._leases.forget_turns()
         looks = [partial(self._look_at, each) for each in self._ledger.unfinished(elsewhere)]
         looks += [partial(self._look_at_build, each) for each in self._ledger.building(elsewhere)]
+        since = write_moment(datetime.now(UTC) - SOUGHT_FOR)
+        looks += [partial(self._seek, each) for each in self._ledger.canceled_without_run(since, elsewhere)]
         if looks:
             with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="look") as pool:
                 for _ in pool.map(_alone, looks):
                     pass
 
     def _look_at(self, watched: Watched) -> None:
-        deployment, wish = watched.deployment, watched.wish
-        stuck_after_s = watched.environment.settings.stuck_after_s
-        silent = _silent_s(deployment["heard_at"] or deployment["requested_at"])
-        has_run = wish is not None and wish.run_id is not None and self._has_runs(wish)
-        pause = self._timing.silence_s if stuck_after_s is None else min(self._timing.silence_s, stuck_after_s / 4)
-        if wish is not None and has_run and silent >= pause and self._may_look(wish, pause):
-            self._ask(watched, wish, is_stuck=stuck_after_s is not None and silent > stuck_after_s)
-        if deployment["ended_by"] == "cancel":
+        """Ask how its run stands, or for the run. It is given up once it is stuck, and nothing is known of a run."""
+        wish, stuck_after_s = watched.wish, watched.environment.settings.stuck_after_s
+        silent_s, lost = _ago_s(watched.silent_since), None
+        unknown = f"No report for {stuck_after_s} s, and no run of it is known."
+        if wish is not None and self._has_runs(wish) and (wish.run_id is not None or wish.status == "done"):
+            pause = self._timing.look_s(_ago_s(wish.settled_at or wish.wanted_at), stuck_after_s)
+            if silent_s >= pause and self._may_look(wish, pause):
+                lost = self._ask(wish, unknown)
+        elif wish is None or wish.status != WANTED:  # else it is still being triggered, and each try is recorded
+            lost = unknown
+        if watched.deployment["ended_by"] == "cancel":
             self._end_cancel(watched)
-        elif stuck_after_s is not None and silent > stuck_after_s and not has_run:
-            self._give_up(watched, wish, stuck_after_s)
+        elif lost is not None and stuck_after_s is not None and silent_s > stuck_after_s:
+            self._ledger.give_up(watched, error_message=lost, by=BY)
 
-    def _ask(self, watched: Watched, wish: Wish, *, is_stuck: bool) -> None:
-        """Ask how the run stands, and record what is news. One that is not found is given up once it is stuck."""
+    def _ask(self, wish: Wish, unknown: str) -> str | None:
+        """Ask how the run stands, and record what is news; what to say where there is none, `unknown` if none ever was.
+
+        None also where there is no answer: it is asked again after a while.
+        """
         try:
-            run = kind_of(self._kinds, wish).look(wish)
+            run = self._found(wish) if wish.run_id is None else kind_of(self._kinds, wish).look(wish)
         except Trouble:
-            return  # asked again after a while
+            return None
+        if run is None:
+            return GONE.format(self._whom(wish)) if wish.run_id is not None else unknown
+        self._ledger.run_reported(wish, run, by=BY)
+        return None
+
+    def _found(self, wish: Wish) -> Standing | None:
+        """The run of a start that was answered without one (by an older GitHub Enterprise Server), now known."""
+        run = kind_of(self._kinds, wish).find(wish).run
         if run is not None:
-            self._ledger.run_reported(wish, run, by=BY)
-        elif is_stuck:
-            self._ledger.give_up(watched, error_message=GONE.format(self._whom(wish)), by=BY)
+            record = self._ledger.build_triggered if wish.kind == "build" else self._ledger.triggered
+            record(wish, run_id=run.run_id, run_url=run.url, how="found", by=BY)
+        return run
+
+    def _seek(self, canceled: Watched) -> None:
+        """The run of what was canceled before it was known goes on, unless it is found: then it is canceled, too."""
+        wish, ended_at = canceled.wish, canceled.deployment["deploy_end_at"]
+        if wish is None or not self._has_runs(wish) or ended_at is None:
+            return
+        turn = Key(f"canceled {wish.stream}", "watch", wish.number)
+        if self._leases.take_turn(turn, self._timing.look_s(_ago_s(ended_at))):
+            with suppress(Trouble):
+                self._found(wish)
 
     def _end_cancel(self, watched: Watched) -> None:
         """A run that was asked to end and does not say so in time counts as canceled."""
-        wishes = self._ledger.wishes_of(watched.deployment["id"])
-        wish = next((wish for wish in wishes if wish.kind == "cancel"), None)
-        waited = _silent_s(wish.settled_at or wish.wanted_at) if wish is not None else inf
-        within_s, why = self._timing.cancel_within_s, UNHEARD
-        if wish is not None and wish.settled_at is None:
-            within_s, why = UNASKED_FACTOR * within_s, UNASKED.format(self._whom(wish))
-        if waited > within_s:
+        deployment, within_s, why = watched.deployment, self._timing.cancel_within_s, UNHEARD
+        wish = self._ledger.wish_for(watched.stream, "cancel", deployment["number"])
+        if wish is None:
+            since = self._ledger.moment_of(watched.stream, deployment["status_version"])
+        else:
+            since = wish.settled_at or wish.wanted_at
+        if wish is None or wish.settled_at is None:
+            within_s, why = UNASKED_FACTOR * within_s, UNASKED.format(self._whom(wish or watched.wish))
+        if _ago_s(since) > within_s:
             self._ledger.give_up(watched, error_message=why, by=BY)
-
-    def _give_up(self, watched: Watched, wish: Wish | None, stuck_after_s: int) -> None:
-        if wish is not None and wish.status == "wanted":
-            return  # it is still being triggered, and each try is recorded
-        if wish is not None and wish.status == "done":
-            try:
-                found = kind_of(self._kinds, wish).find(wish)
-            except Trouble:
-                return
-            if found.run is not None:
-                self._ledger.triggered(wish, run_id=found.run.run_id, run_url=found.run.url, how="found", by=BY)
-                self._ledger.run_reported(wish, found.run, by=BY)
-                return
-        self._ledger.give_up(
-            watched, error_message=f"No report for {stuck_after_s} s, and no run of it is known.", by=BY
-        )
 
     def _look_at_build(self, wish: Wish) -> None:
         if not self._has_runs(wish):
             return  # whoever builds it, reports it
-        silent = _silent_s(wish.settled_at or wish.wanted_at)
-        if wish.run_id is not None:
-            if silent >= self._timing.silence_s and self._may_look(wish, self._timing.silence_s):
-                self._ask_build(wish, is_stuck=silent > BUILD_STUCK_AFTER_S)
-        elif silent > BUILD_STUCK_AFTER_S:
-            self._build_failed(wish, f"No report for {BUILD_STUCK_AFTER_S:.0f} s, and no run of it is known.")
-
-    def _ask_build(self, wish: Wish, *, is_stuck: bool) -> None:
-        try:
-            run = kind_of(self._kinds, wish).look(wish)
-        except Trouble:
-            return
-        if run is not None:
-            self._ledger.run_reported(wish, run, by=BY)
-        elif is_stuck:
-            self._build_failed(wish, GONE.format(self._whom(wish)))
+        silent_s = _ago_s(wish.settled_at or wish.wanted_at)
+        pause = self._timing.look_s(silent_s)
+        if silent_s >= pause and self._may_look(wish, pause):
+            lost = self._ask(wish, f"No report for {BUILD_STUCK_AFTER_S:.0f} s, and no run of it is known.")
+            if lost is not None and silent_s > BUILD_STUCK_AFTER_S:
+                self._build_failed(wish, lost)
 
     def _build_failed(self, wish: Wish, why: str) -> None:
         self._ledger.report_build(
@@ -139,9 +143,10 @@ class Watch:
         kind = self._kinds.get((wish.workflow or {}).get("kind", ""))
         return kind is not None and kind.has_runs
 
-    def _whom(self, wish: Wish) -> str:
+    def _whom(self, wish: Wish | None) -> str:
         """Who was to be asked, in a message."""
-        kind = self._kinds.get((wish.workflow or {}).get("kind", ""))
+        workflow = wish.workflow if wish is not None else None
+        kind = self._kinds.get((workflow or {}).get("kind", ""))
         return kind.title if kind is not None else "Whoever runs the workflow"
 
     def _may_look(self, wish: Wish, pause: float) -> bool:
@@ -150,8 +155,7 @@ class Watch:
         return self._leases.take_turn(key, pause)
 
 
-def _silent_s(moment: str) -> float:
-    """How many seconds ago that was."""
+def _ago_s(moment: str) -> float:
     return (datetime.now(UTC) - read_moment(moment)).total_seconds()
 
 
