@@ -9,33 +9,36 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from sqlalchemy import BigInteger, Column, Text
+from sqlalchemy import BigInteger, Column, Index, Text
 
 from release_ledger.events import DeploymentRequested, ReleaseCandidateCut
 from release_ledger.projection import Projection, Rows, on, read_model
 
 
 class KnownVersion(TypedDict):
-    """A row: a version, and the number of the candidate, or of the newest deployment, of it."""
+    """A row: the number of a candidate, or of a deployment, and its version."""
 
-    release_candidate_version: str
     number: int
+    release_candidate_version: str
 
 
 class KnownVersions(Projection):
     """Which versions does this stream know, and which is the candidate, or the newest deployment, of each?"""
 
     name = "known_versions"
-    key = ("release_candidate_version",)
+    key = ("number",)
     table = read_model(
         "known_versions",
-        Column("release_candidate_version", Text),
-        Column("number", BigInteger, nullable=False),
+        Column("number", BigInteger),
+        Column("release_candidate_version", Text, nullable=False),
         key=key,
+        indexes=[Index("known_versions_by_version", "stream", "generation", "release_candidate_version", "number")],
     )
 
     @on(ReleaseCandidateCut, DeploymentRequested)
     def seen(self, event: ReleaseCandidateCut | DeploymentRequested, rows: Rows) -> None:
-        version = event.release_candidate_version
-        known: KnownVersion = {"release_candidate_version": version, "number": event.number}
-        rows[version] = known
+        known: KnownVersion = {
+            "number": event.number,
+            "release_candidate_version": event.release_candidate_version,
+        }
+        rows[event.number] = known

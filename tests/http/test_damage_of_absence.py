@@ -32,7 +32,7 @@ DAMAGE: Final = {
     "the newest deployment": "delete from deployments where number = 3",
     "the newest deployment's version": "update deployments set release_candidate_version = 'B-rc1' where number = 3",
     "what witnesses": "delete from known_versions",
-    "what a witness says": "update known_versions set number = number + 1",
+    "what a witness says": "update known_versions set number = number + 100",
     "the witnesses' table": "drop table known_versions",
     "all tokens": "delete from tokens",
     "a token's digest": "update tokens set token_sha256 = 'x'",

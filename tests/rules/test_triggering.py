@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from release_ledger import decide, triggering
 from release_ledger.deployment import Deployment
-from release_ledger.environment import Environment, apply
+from release_ledger.environment import UNFINISHED_LIMIT, Environment, apply
 from release_ledger.events import (
     DeploymentCanceled,
     DeploymentCancelRequested,
@@ -12,6 +12,7 @@ from release_ledger.events import (
     DeploymentRequested,
     DeploymentTriggered,
     DeploymentTriggerFailed,
+    changed,
     stamp,
 )
 from release_ledger.projection.projection import Rows
@@ -127,6 +128,21 @@ def test_a_deployment_that_was_given_up_goes_on_with_the_run_that_turns_up() -> 
     assert (after["status"], after["run_id"]) == ("pending", "7")
     assert [(ref.number, ref.run_id) for ref in state.unfinished] == [(1, "7")]
     assert isinstance(decide.cancel(state.unfinished[0], PROJECT), DeploymentCancelRequested)
+
+
+def test_a_run_that_turns_up_finds_room() -> None:
+    """Never more than the limit are unfinished: the oldest of them is given up, as for a report."""
+    given_up = DeploymentGivenUp(
+        number=1, deployment_id="d-1", release_candidate_version="1.0-rc1", error_message="may have been triggered"
+    )
+    later = [changed(REQUESTED, number=number, deployment_id=f"d-{number}") for number in range(2, 102)]
+    full, target = told(REQUESTED, given_up, *later)
+
+    events = triggering.triggered(full, PROJECT, target, WANTED | {"status": "failed"}, "7", None, "told", at(2))
+    state, after = told(REQUESTED, given_up, *later, *events)
+
+    assert len(full.unfinished) == len(state.unfinished) == UNFINISHED_LIMIT
+    assert (after["status"], state.unfinished[0].number, state.unfinished[1].number) == ("pending", 1, 3)
 
 
 def test_a_deployment_that_is_resumed_keeps_its_run() -> None:

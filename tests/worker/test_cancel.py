@@ -10,9 +10,12 @@ from release_ledger.events import (
     DeploymentTriggerFailed,
 )
 from release_ledger.triggering import UNASKED
+from release_ledger.versions import read_moment
+from release_ledger.worker.watch import UNASKED_FACTOR
 from tests.support.github_faults import BROKEN, CUT_AFTER, LIMITED, SLOW, UNAUTHORIZED
 from tests.support.github_stand_in import StandIn
 from tests.support.working import API, HURRIED, Shop, eventually, settings_for, working
+from tests.worker.test_in_doubt import NOT_LIVE, damage
 from tests.worker.test_triggering import events
 
 
@@ -112,19 +115,56 @@ def test_a_cancel_holds_others_back_for_a_while_only(shop: Shop, github: StandIn
         assert eventually(lambda: github.started[rollback] == 1)
 
     assert shop.deployment(first)["status"] in ("canceling", "canceled")
+    (asked,) = events(shop.ledger, DeploymentCancelRequested)
+    began = next(run.created_at for run in github.runs.values() if run.deployment == rollback)
+    assert (began - read_moment(asked.recorded_at)).total_seconds() >= 0.3
+
+
+def test_a_cancel_goes_on_while_the_outbox_is_not_live(shop: Shop, github: StandIn, upgraded_url: str) -> None:
+    """Its wish is folded then, and its time counts from when it was wished."""
+    settings, timing = settings_for(upgraded_url, github), replace(HURRIED, cancel_within_s=60.0)
+    with working(shop.ledger, settings, timing):
+        deployment = running(shop, github)
+    github.fault_for = lambda asked: BROKEN if asked.path[-1] == "cancel" else None
+    damage(shop.ledger, NOT_LIVE)
+    shop.ledger.cancel("shop", "production", deployment, by=API)
+    with working(shop.ledger, settings, timing):
+        assert eventually(lambda: len(events(shop.ledger, DeploymentCancelAnswered)) > 4)
+        assert shop.deployment(deployment)["status"] == "canceling"
+        github.fault_for = lambda _: None
+        shop.becomes("canceled", deployment)
+
+    assert next(iter(github.runs.values())).conclusion == "cancelled"
+
+
+def test_a_run_that_its_start_did_not_tell_is_found_and_canceled(
+    shop: Shop, github: StandIn, upgraded_url: str
+) -> None:
+    """As of an older GitHub Enterprise Server: a rollback ends the deployment at once, and its run soon after."""
+    github.returns_details = False
+    shop.report("success", number=3)
+    with working(shop.ledger, settings_for(upgraded_url, github), replace(HURRIED, silence_s=30.0)):
+        bad = running(shop, github)
+        shop.ledger.roll_back("shop", "production", by=API)
+        assert shop.deployment(bad)["status"] == "canceled"
+        assert eventually(lambda: github.runs[int(_run_of(github, bad))].conclusion == "cancelled")
 
 
 def test_a_run_that_never_says_that_it_has_ended_counts_as_canceled(
     shop: Shop, github: StandIn, upgraded_url: str
 ) -> None:
     """After a deadline, which is later where GitHub cannot even be asked. What the run says later is what counts."""
-    with working(shop.ledger, settings_for(upgraded_url, github)):
+    timing = replace(HURRIED, cancel_within_s=0.3)
+    with working(shop.ledger, settings_for(upgraded_url, github), timing):
         deployment = running(shop, github)
         github.fault_for = lambda _: BROKEN
         shop.ledger.cancel("shop", "production", deployment, by=API)
         ended = shop.becomes("canceled", deployment)
 
     assert ended["error_message"] == UNASKED.format("GitHub")
+    (asked,), (canceled,) = events(shop.ledger, DeploymentCancelRequested), events(shop.ledger, DeploymentCanceled)
+    waited = read_moment(canceled.recorded_at) - read_moment(asked.recorded_at)
+    assert waited.total_seconds() >= UNASKED_FACTOR * timing.cancel_within_s
     assert shop.report("success", id=deployment)["status"] == "success"
 
 

@@ -14,9 +14,11 @@ import pytest
 from release_ledger.events import DeploymentTriggered, DeploymentTriggerFailed
 from release_ledger.ledger import Ledger
 from release_ledger.settings import Settings
+from release_ledger.versions import read_moment
 from release_ledger.worker.signed_http import signature
 from tests.support.github_faults import Asked, Exchange, Fault, Listener, Reply
-from tests.support.working import API, Shop, commit, eventually, working
+from tests.support.github_stand_in import StandIn
+from tests.support.working import API, Shop, commit, eventually, settings_for, working
 from tests.worker.test_triggering import events
 
 SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -33,6 +35,10 @@ class Receiver:
 
     def _fault(self, _: Asked) -> Fault | None:
         return self.faults.pop(0) if self.faults else None
+
+    def release(self) -> None:
+        """Answer whatever hangs."""
+        self._listener.ending.set()
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -121,6 +127,38 @@ def test_what_cannot_be_known_or_mended_is_an_error(
 
     assert message in ended["error_message"]
     assert len(receiver.exchanges) == 1
+
+
+def test_the_pause_that_a_receiver_asks_for_is_kept(hooked: Shop, receiver: Receiver, upgraded_url: str) -> None:
+    """However short ours would be."""
+    receiver.faults = [Fault(name="429", status=429, headers={"Retry-After": "1"})]
+    hooked.deploy()
+
+    with working(hooked.ledger, settings(upgraded_url)):
+        assert eventually(lambda: events(hooked.ledger, DeploymentTriggered))
+
+    (failed,), (started,) = events(hooked.ledger, DeploymentTriggerFailed), events(hooked.ledger, DeploymentTriggered)
+    assert (read_moment(started.recorded_at) - read_moment(failed.recorded_at)).total_seconds() >= 0.9
+
+
+def test_receivers_that_hang_hold_up_nobody_else(
+    hooked: Shop, receiver: Receiver, github: StandIn, upgraded_url: str
+) -> None:
+    """However many wait for them: only so many calls of one origin are made at once."""
+    names = [f"a{number}" for number in range(24)]
+    Shop(hooked.ledger, *names, workflow={"kind": "http", "url": receiver.url})
+    receiver.faults = [Fault(name="hangs", status=503, late_s=60)] * 100
+    for name in names:
+        hooked.deploy(name)
+    Shop(hooked.ledger, "zeta")
+    try:
+        with working(hooked.ledger, settings_for(upgraded_url, github, http_secret=SECRET)):
+            assert eventually(lambda: len(receiver.exchanges) >= 6)
+            deployment = hooked.deploy("zeta")
+            assert eventually(lambda: github.started[deployment] == 1, within_s=5)
+            receiver.release()
+    finally:
+        receiver.release()
 
 
 def test_without_a_secret_nothing_is_posted(hooked: Shop, receiver: Receiver, upgraded_url: str) -> None:

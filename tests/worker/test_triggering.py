@@ -1,5 +1,6 @@
 """A recorded deployment starts its workflow, once, whatever happens to the answer."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from tests.support.github_faults import (
     Fault,
 )
 from tests.support.github_stand_in import StandIn
-from tests.support.working import API, REPO, Shop, commit, eventually, settings_for, working
+from tests.support.working import API, HURRIED, REPO, Shop, commit, eventually, settings_for, working
 
 PRODUCTION = environment_stream("shop", "production")
 
@@ -122,6 +123,40 @@ def test_a_start_that_may_have_been_taken_is_not_made_again(ledger: Ledger, gith
     assert github.started[deployment] == 1
 
 
+def test_what_nobody_mends_is_given_up_in_its_words(shop: Shop, github: StandIn, upgraded_url: str) -> None:
+    """A token without the right to it: tried for an hour. Until then each try can be read in the deployment."""
+    github.fault_for = lambda _: UNAUTHORIZED
+    settings, patient = settings_for(upgraded_url, github), replace(HURRIED, refused_for_s=0.5)
+    deployment = shop.deploy()
+    with working(shop.ledger, settings):
+        assert eventually(lambda: len(events(shop.ledger, DeploymentTriggerFailed)) > 1)
+    told, _ = shop.ledger.deployment_with_events("shop", "production", deployment)
+    assert (told["status"], "answered 401" in str(told["events"])) == ("pending", True)
+
+    with working(shop.ledger, settings, patient):
+        ended = shop.becomes("error", deployment)
+
+    assert "GitHub answered 401" in ended["error_message"]
+
+
+def test_a_limit_of_github_holds_for_everything_that_is_asked(
+    ledger: Ledger, github: StandIn, upgraded_url: str
+) -> None:
+    """What waits for one deployment's sake waits for all: a token has one limit."""
+    names = ["e1", "e2", "e3", "e4"]
+    shop = Shop(ledger, *names)
+    with working(ledger, settings_for(upgraded_url, github)):
+        github.fault_for = lambda _: replace(LIMITED, headers={"Retry-After": "2"})
+        shop.deploy("e1")
+        assert eventually(lambda: github.exchanges)
+        github.fault_for = lambda _: None
+        asked = len(github.exchanges)
+        deployments = [shop.deploy(name) for name in names[1:]]
+        eventually(lambda: False, within_s=0.8)
+        assert len(github.exchanges) == asked
+        assert eventually(lambda: all(github.started[each] for each in deployments))
+
+
 def test_what_one_branch_shows_does_not_tell_of_another(shop: Shop, github: StandIn, upgraded_url: str) -> None:
     """Runs of the workflow on main show ids; those of a branch, whose file is older, do not."""
     with working(shop.ledger, settings_for(upgraded_url, github)):
@@ -154,8 +189,6 @@ def test_what_github_refuses_for_good_is_an_error_in_its_words(shop: Shop, githu
 
 def test_without_a_token_nothing_is_triggered(shop: Shop, github: StandIn, upgraded_url: str) -> None:
     """GitHub is never asked, and the deployment says why."""
-    from dataclasses import replace
-
     deployment = shop.deploy()
     settings = replace(settings_for(upgraded_url, github), github_token=None)
 

@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from release_ledger.environment import Settings
-from release_ledger.events import DeploymentGivenUp, DeploymentReported
+from release_ledger.events import DeploymentGivenUp, DeploymentReported, DeploymentTriggered
 from release_ledger.ledger import Ledger
-from tests.support.github_faults import BROKEN, CUT_AFTER, LIMITED, NOT_FOUND
+from release_ledger.versions import read_moment
+from tests.support.github_faults import BROKEN, CUT_AFTER, LIMITED, NOT_FOUND, UNAUTHORIZED
 from tests.support.github_stand_in import StandIn
 from tests.support.working import API, HURRIED, REPO, Shop, eventually, settings_for, working
 from tests.worker.test_cancel import running
@@ -100,6 +101,45 @@ def test_what_is_still_being_triggered_is_not_stuck(ledger: Ledger, github: Stan
         assert shop.deployment(deployment)["status"] == "pending"
         github.fault_for = lambda _: None
         assert eventually(lambda: github.started[deployment] == 1)
+
+
+def test_a_run_that_its_start_did_not_tell_is_followed(ledger: Ledger, github: StandIn, upgraded_url: str) -> None:
+    """As by an older GitHub Enterprise Server: found by its name, without a webhook, long before it would be stuck."""
+    shop = Shop(ledger, "production", stuck_after_s=3600)
+    github.returns_details, github.takes_s = False, 0.3
+    deployment = shop.deploy()
+
+    with working(ledger, settings_for(upgraded_url, github)):
+        shop.becomes("success", deployment)
+
+    assert [event.how for event in events(ledger, DeploymentTriggered)] == ["answered", "found"]
+
+
+def test_silence_counts_from_when_the_workflow_was_started(ledger: Ledger, github: StandIn, upgraded_url: str) -> None:
+    """What was tried for longer than a deployment may be silent is not given up the moment it starts."""
+    github.add_workflow(REPO, "deploy.yml", shows_id=False)
+    github.returns_details = False
+    shop = Shop(ledger, "production", stuck_after_s=1)
+    github.fault_for = lambda _: UNAUTHORIZED
+    with working(ledger, settings_for(upgraded_url, github)):
+        deployment = shop.deploy()
+        eventually(lambda: False, within_s=1.2)
+        github.fault_for = lambda _: None
+        shop.becomes("error", deployment)
+
+    (started,), (ended,) = events(ledger, DeploymentTriggered), events(ledger, DeploymentGivenUp)
+    assert (read_moment(ended.recorded_at) - read_moment(started.recorded_at)).total_seconds() >= 1
+
+
+def test_of_all_workers_one_looks_at_a_run(shop: Shop, github: StandIn, upgraded_url: str) -> None:
+    """However many there are, and however often they wake."""
+    settings, timing = settings_for(upgraded_url, github), replace(HURRIED, silence_s=0.5)
+    with working(shop.ledger, settings, timing), working(Ledger.open(upgraded_url), settings, timing):
+        running(shop, github)
+        eventually(lambda: False, within_s=1.8)
+        looked = [each for each in github.exchanges if each.asked.path[-2] == "runs"]
+
+    assert 2 <= len(looked) <= 4
 
 
 def test_what_a_dead_worker_had_begun_is_taken_up(shop: Shop, github: StandIn, upgraded_url: str) -> None:

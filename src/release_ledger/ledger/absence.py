@@ -46,6 +46,6 @@ def require_newest_of(source: Source, head: Head, version: str) -> None:
     if isinstance(source, FoldedSource) or not head.version:
         return
     require(source, head, "known_versions")
-    row = source.read(NEWEST_OF, {"of_stream": head.stream, "version": version})[0]
+    row = source.read(NEWEST_OF, {"stream": head.stream, "version": version})[0]
     if picked(row, "known_deployed")["number"] != picked(row, "deployment")["number"]:
         raise NotLive(head.stream, "deployments")

@@ -23,10 +23,20 @@ HISTORY_PAGE = 50
 D, C = Deployments.table, ReleaseCandidates.table
 E, P = Environments.table, Projects.table
 R = RunningPeriods.table
-_CUT, _DEPLOYED = KnownVersions.table.alias("known_cut"), KnownVersions.table.alias("known_deployed")
+K = KnownVersions.table
 _HEAD, _PROJECT_HEAD = STREAMS.alias("head"), STREAMS.alias("project_head")
 _OF_PROJECT = and_(*here(C, "project_stream"))
 _CUTTER, _ACTOR = PEOPLE.alias("cutter"), PEOPLE.alias("actor")
+
+
+def _newest_known(name: str, stream: str) -> FromClause:
+    """The newest number of the version, as `known_versions` has it."""
+    of_version = K.c.release_candidate_version == bindparam("version")
+    known = select(*whole(K)).where(*here(K, stream), of_version).order_by(K.c.number.desc()).limit(1)
+    return known.subquery(name)
+
+
+_CUT, _DEPLOYED = _newest_known("known_cut", "project_stream"), _newest_known("known_deployed", "stream")
 
 
 def _project_part(start: FromClause) -> FromClause:
@@ -35,7 +45,7 @@ def _project_part(start: FromClause) -> FromClause:
         .outerjoin(P, belongs(P, _PROJECT_HEAD))
         .outerjoin(C, _OF_PROJECT & (C.c.release_candidate_version == bindparam("version")))
         .outerjoin(_CUTTER, _CUTTER.c.person_id == C.c.person_id)
-        .outerjoin(_CUT, and_(*here(_CUT, "project_stream"), _CUT.c.release_candidate_version == bindparam("version")))
+        .outerjoin(_CUT, true())
     )
 
 
@@ -94,9 +104,7 @@ def _view_with_deployment(deployment: Select[Any]) -> Statement:
         _project_part(with_key(_environment_part(anchor())))
         .outerjoin(meant, true())
         .outerjoin(_ACTOR, _ACTOR.c.person_id == meant.c.person_id)
-        .outerjoin(
-            _DEPLOYED, and_(*here(_DEPLOYED, "stream"), _DEPLOYED.c.release_candidate_version == bindparam("version"))
-        )
+        .outerjoin(_DEPLOYED, true())
     )
     columns = (
         *_ENVIRONMENT_COLUMNS,
@@ -152,12 +160,7 @@ NEIGHBOURS = Statement(
 )
 NEWEST_OF = Statement(
     select(*labelled(_DEPLOYED, "known_deployed"), *labelled(D, "deployment")).select_from(
-        anchor()
-        .outerjoin(
-            _DEPLOYED,
-            and_(*here(_DEPLOYED, "of_stream"), _DEPLOYED.c.release_candidate_version == bindparam("version")),
-        )
-        .outerjoin(D, and_(*_HERE, D.c.number == _DEPLOYED.c.number))
+        anchor().outerjoin(_DEPLOYED, true()).outerjoin(D, and_(*here(D, "stream"), D.c.number == _DEPLOYED.c.number))
     )
 )
 SUCCESS_OF = Statement(

@@ -72,10 +72,13 @@ def waited_s(wish: Wish) -> float:
 
 
 def called_for(wish: Wish) -> str | None:
-    """Whom carrying it out calls: an origin, or the name of what all such wishes call; None: nobody."""
+    """Whom carrying it out calls: an origin, or the name of what all such wishes call; None: nobody.
+
+    Cancels have a name of their own: they do not wait for starts that hang.
+    """
     workflow = wish.workflow or {}
-    if wish.kind == "deploy":
-        return None
+    if wish.kind in ("deploy", "cancel"):
+        return "cancel" if wish.kind == "cancel" else None
     try:
         return origin_of(workflow["url"])
     except (KeyError, ValueError):

@@ -95,7 +95,7 @@ class Worker:
             if len(self._under_way) >= 2 * AT_ONCE:
                 break  # other workers have time, or this one has later
             origin = called_for(wish)
-            if (origin is None or called[origin] < AT_ONCE // 2) and self._begin(pool, wish, origin):
+            if (origin is None or called[origin] < max(1, AT_ONCE * 3 // 8)) and self._begin(pool, wish, origin):
                 called[origin] += 1
 
     def _begin(self, pool: ThreadPoolExecutor, wish: Wish, called: str | None) -> bool:

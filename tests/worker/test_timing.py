@@ -1,0 +1,42 @@
+"""How patient a worker is: pauses grow, differ, and end; what somebody asks for is obeyed."""
+
+from release_ledger.worker import Timing
+
+PATIENT = Timing()
+
+
+def pauses(attempt: int, asked_s: float | None = None) -> list[float]:
+    return [PATIENT.pause_s(attempt, asked_s) for _ in range(200)]
+
+
+def test_pauses_grow_and_are_never_long_at_first() -> None:
+    """The first tries are within seconds, none is more than 30 s after the one before in the first ten minutes."""
+    assert max(pauses(1)) <= 0.5
+    assert 8 <= min(pauses(6)) <= max(pauses(6)) <= 16
+    assert max(max(pauses(attempt)) for attempt in range(1, 20)) <= 30
+    assert 30 < min(pauses(20)) <= max(pauses(20)) <= 300
+    assert max(pauses(10_000)) <= 300
+
+
+def test_pauses_differ() -> None:
+    """So that what failed at once is not tried again at once; by a half at most."""
+    assert len(set(pauses(8))) > 100
+    assert 15 <= min(pauses(8)) < 18
+    assert 27 < max(pauses(8)) <= 30
+
+
+def test_a_pause_that_was_asked_for_is_kept_however_long() -> None:
+    """`Retry-After`: 30 s are our own limit, not theirs. A shorter one changes nothing."""
+    assert min(pauses(1, 3600.0)) == max(pauses(1, 3600.0)) == 3600
+    assert 15 <= min(pauses(8, 1.0)) <= max(pauses(8, 1.0)) <= 30
+
+
+def test_a_run_is_looked_at_more_seldom_the_longer_it_goes_on() -> None:
+    """GitHub counts calls; but four times at least in the time after which silence is stuck."""
+    assert [PATIENT.look_s(age_s) for age_s in (0, 600, 1200, 2400, 100_000)] == [30, 30, 60, 120, 120]
+    assert PATIENT.look_s(100_000, stuck_after_s=60) == 15
+
+    looks, age_s = 0, 0.0
+    while age_s < 3600:
+        looks, age_s = looks + 1, age_s + PATIENT.look_s(age_s)
+    assert looks < 60
