@@ -83,7 +83,7 @@ class Watch:
         except Trouble:
             return None
         if run is None:
-            return GONE if wish.run_id is not None else unknown
+            return GONE if wish.run_id is not None and _kind_of(wish) == GITHUB else unknown
         self._report(wish, run)
         return None
 
