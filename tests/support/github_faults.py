@@ -135,7 +135,10 @@ class _Answering(BaseHTTPRequestHandler):
     do_POST = do_PUT = do_DELETE = do_GET
 
     def _asked(self) -> Asked:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:
+            raise ConnectionError("they ended, or were killed, in the middle of a request")
         parts = urlsplit(self.path)
         path = tuple(unquote(part) for part in parts.path.strip("/").split("/"))
         headers = {name.lower(): value for name, value in self.headers.items()}

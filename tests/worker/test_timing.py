@@ -1,6 +1,11 @@
 """How patient a worker is: pauses grow, differ, and end; what somebody asks for is obeyed."""
 
+from dataclasses import fields
+from typing import Any
+
+from release_ledger.ledger.outbox_questions import Wish
 from release_ledger.worker import Timing
+from release_ledger.worker.order import by_waiting, waited_s
 
 PATIENT = Timing()
 
@@ -40,3 +45,23 @@ def test_a_run_is_looked_at_more_seldom_the_longer_it_goes_on() -> None:
     while age_s < 3600:
         looks, age_s = looks + 1, age_s + PATIENT.look_s(age_s)
     assert looks < 60
+
+
+def wish(kind: str, wanted_at: str, **more: Any) -> Wish:
+    nothing = dict.fromkeys(each.name for each in fields(Wish))
+    said = {"stream": "environment/shop/production", "kind": kind, "number": 1, "wanted_version": 1}
+    return Wish(**nothing | said | {"wanted_at": wanted_at} | more)
+
+
+def test_what_was_due_first_goes_first_but_cancels_before_it() -> None:
+    """So nothing that is tried again and again keeps a new one waiting."""
+    tried_again, new = wish("trigger", "2026-01-01T00:00:00Z"), wish("trigger", "2026-01-01T00:09:00Z")
+    cancel = wish("cancel", "2026-01-01T00:10:00Z")
+    due = {"2026-01-01T00:00:00Z": 20.0, "2026-01-01T00:09:00Z": 10.0, "2026-01-01T00:10:00Z": 30.0}
+
+    assert by_waiting([tried_again, new, cancel], lambda each: due[each.wanted_at]) == [cancel, new, tried_again]
+
+
+def test_a_wish_of_a_clock_that_is_ahead_is_due_at_once() -> None:
+    """Servers and workers need not agree on the time."""
+    assert waited_s(wish("trigger", "2999-01-01T00:00:00Z")) == 0

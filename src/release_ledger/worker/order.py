@@ -68,7 +68,8 @@ def by_waiting(wishes: Iterable[Wish], due: Callable[[Wish], float]) -> list[Wis
 
 
 def waited_s(wish: Wish) -> float:
-    return (datetime.now(UTC) - read_moment(wish.wanted_at)).total_seconds()
+    """For how long it has been wished; not negative where the clock of whoever recorded it is ahead."""
+    return max((datetime.now(UTC) - read_moment(wish.wanted_at)).total_seconds(), 0.0)
 
 
 def called_for(wish: Wish) -> str | None:
