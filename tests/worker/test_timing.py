@@ -48,7 +48,7 @@ def test_a_run_is_looked_at_more_seldom_the_longer_it_goes_on() -> None:
 
 
 def wish(kind: str, wanted_at: str, **more: Any) -> Wish:
-    nothing = dict.fromkeys(each.name for each in fields(Wish))
+    nothing: dict[str, Any] = dict.fromkeys(each.name for each in fields(Wish))
     said = {"stream": "environment/shop/production", "kind": kind, "number": 1, "wanted_version": 1}
     return Wish(**nothing | said | {"wanted_at": wanted_at} | more)
 
