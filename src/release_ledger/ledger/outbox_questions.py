@@ -127,9 +127,9 @@ class OutboxQuestions(EnvironmentQuestions):
         """The unfinished deployments of environments whose read models are live, or are not, and are folded."""
         return self._watched(UNFINISHED, {}, elsewhere)
 
-    def canceled_without_run(self, since: str, elsewhere: bool = False) -> list[Watched]:
-        """The deployments that were started, and canceled since then without that their run was known."""
-        return self._watched(CANCELED_WITHOUT_RUN, {"since": since}, elsewhere)
+    def canceled_without_run(self, since: str) -> list[Watched]:
+        """The live deployments that were started, and canceled since then before their run was known."""
+        return self._watched(CANCELED_WITHOUT_RUN, {"since": since}, elsewhere=False)
 
     def moment_of(self, stream: str, version: int) -> str:
         """When an event was recorded."""

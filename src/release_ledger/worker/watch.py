@@ -50,8 +50,9 @@ class Watch:
         self._leases.forget_turns()
         looks = [partial(self._look_at, each) for each in self._ledger.unfinished(elsewhere)]
         looks += [partial(self._look_at_build, each) for each in self._ledger.building(elsewhere)]
-        since = write_moment(datetime.now(UTC) - SOUGHT_FOR)
-        looks += [partial(self._seek, each) for each in self._ledger.canceled_without_run(since, elsewhere)]
+        if not elsewhere:
+            since = write_moment(datetime.now(UTC) - SOUGHT_FOR)
+            looks += [partial(self._seek, each) for each in self._ledger.canceled_without_run(since)]
         if looks:
             with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="look") as pool:
                 for _ in pool.map(_alone, looks):
