@@ -46,7 +46,7 @@ class Memory:
 
     def lead(self, case: Case[Any]) -> None:
         """Put names that are known where well-formed ones were made up; leave alone what is meant to be wrong."""
-        if is_negative(case, ParameterLocation.PATH):
+        if _is_negative(case, ParameterLocation.PATH):
             return
         made = MADE_BY.get(case.operation.definition.raw["operationId"])
         path = case.path_parameters
@@ -54,9 +54,9 @@ class Memory:
             path["project_name"] = self._project
         project = path.get("project_name", self._project)
         self._lead(path, project, {name: name for name in path if name not in ("project_name", made)})
-        if not is_negative(case, ParameterLocation.HEADER) and case.headers.get("If-Match") not in self._heard:
+        if not _is_negative(case, ParameterLocation.HEADER) and case.headers.get("If-Match") not in self._heard:
             case.headers.pop("If-Match", None)
-        if isinstance(case.body, dict) and not is_negative(case, ParameterLocation.BODY):
+        if isinstance(case.body, dict) and not _is_negative(case, ParameterLocation.BODY):
             self._lead(case.body, project, {VERSION: VERSION, "to": VERSION, "id": "deployment_id"} | _BY_THEIR_IDS)
 
     def _lead(self, names: dict[str, Any], project: str, kinds: Mapping[str, str]) -> None:
@@ -67,5 +67,5 @@ class Memory:
                 names[name] = newest[kind]
 
 
-def is_negative(case: Case[Any], location: ParameterLocation) -> bool:
+def _is_negative(case: Case[Any], location: ParameterLocation) -> bool:
     return case.meta is not None and case.meta.is_negative_at(location)
