@@ -68,7 +68,7 @@ def path(production: EnvironmentClient, version: str = VERSION) -> str:
 
 @contextmanager
 def hanging(service: Service, github: StandIn, checks: int) -> Iterator[list[TestResponse]]:
-    """GitHub takes two and a half seconds for its next answers, of so many checks, which are under way; what they come to."""
+    """GitHub takes two and a half seconds for its next answers, of so many checks under way; what they come to."""
     asked = threading.Semaphore(0)
     late = [Fault(name="late", late_s=2.5, taken=True)] * checks
 
