@@ -57,7 +57,7 @@ class Whistle(Kind):
     title = "The whistle"
     keys = ()
 
-    def start(self, wish: Any, begin_by: float) -> Started:  # noqa: ARG002 - it calls nobody  # noqa: ARG002 - it is the same for all
+    def start(self, wish: Any, begin_by: float) -> Started:  # noqa: ARG002 - it is the same for all
         return Started(None, None)
 
 

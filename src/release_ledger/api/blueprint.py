@@ -33,9 +33,11 @@ class LedgerBlueprint(Blueprint):
     def takes(self, schema: type[Schema], *, location: str = "json", required: bool = True) -> Decorator:
         """The handler's first argument is the body, or the query, checked by this schema."""
 
+        shape = schema()
+
         def decorate(handler: Handler) -> Handler:
-            taking = cast(Handler, self.arguments(schema(), location=location, required=required)(handler))
-            taking.__dict__["taken"] = frozenset(schema().fields)
+            taking = cast(Handler, self.arguments(shape, location=location, required=required)(handler))
+            taking.__dict__["taken"] = frozenset(shape.fields)
             return taking
 
         return decorate

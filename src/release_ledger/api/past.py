@@ -15,8 +15,7 @@ MOMENTS: Final = ("as_of", "as_of_version")
 
 def moment_of(query: Mapping[str, Any]) -> Moment | None:
     """The moment that a query names with `as_of` or `as_of_version`; None: now."""
-    at, version = query.get("as_of"), query.get("as_of_version")
-    return Moment(at=at, version=version) if at is not None or version is not None else None
+    return Moment.named(query.get("as_of"), query.get("as_of_version"))
 
 
 def check_moment(taken: Collection[str]) -> None:

@@ -34,4 +34,4 @@ def moment_of(as_of: str | None, as_of_version: int | None) -> Moment | None:
     """The moment that is asked about; None: now."""
     if as_of is not None and as_of_version is not None:
         raise click.UsageError("--as-of and --as-of-version cannot be given together.")
-    return Moment(at=as_of, version=as_of_version) if as_of is not None or as_of_version is not None else None
+    return Moment.named(as_of, as_of_version)

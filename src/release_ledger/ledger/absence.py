@@ -9,12 +9,12 @@ from __future__ import annotations
 from ..projection import FoldedSource
 from ..store import Head, Row, Source
 from .asking import NotLive, picked, require
-from .view_selects import NEIGHBOURS, NEWEST_OF
+from .view_selects import NEIGHBOURS, NEWEST_NUMBER, NEWEST_OF
 
 
 def require_seen(source: Source, head: Head, row: Row, prefix: str, name: str, found: int | None) -> None:
     """The row of a version that was found (None: none was) has the number that `known_versions` has of it."""
-    if isinstance(source, FoldedSource) or not head.version:
+    if _has_all(source, head):
         return
     require(source, head, "known_versions")
     if picked(row, prefix)["number"] != found:
@@ -23,7 +23,7 @@ def require_seen(source: Source, head: Head, row: Row, prefix: str, name: str, f
 
 def require_no_such_id(source: Source, head: Head, deployments: int, deployment_id: str) -> None:
     """Ids are in the order of time, mostly that of numbers: those around one that is not there are neighbours."""
-    if isinstance(source, FoldedSource) or not head.version:
+    if _has_all(source, head):
         return
     place = {"of_stream": head.stream, "deployment_id": deployment_id}
     around = source.read(NEIGHBOURS, place)[0]
@@ -35,17 +35,22 @@ def require_no_such_id(source: Source, head: Head, deployments: int, deployment_
 
 def require_newest_row(source: Source, head: Head, deployments: int) -> None:
     """The newest deployment of all has a row: a table that was emptied has not."""
-    if isinstance(source, FoldedSource) or not head.version or not deployments:
+    if _has_all(source, head) or not deployments:
         return
-    if source.read(NEIGHBOURS, {"of_stream": head.stream, "deployment_id": ""})[0]["newest"] != deployments:
+    if source.read(NEWEST_NUMBER, {"of_stream": head.stream})[0]["newest"] != deployments:
         raise NotLive(head.stream, "deployments")
 
 
 def require_newest_of(source: Source, head: Head, version: str) -> None:
     """The newest deployment of a version that was deployed here has its row."""
-    if isinstance(source, FoldedSource) or not head.version:
+    if _has_all(source, head):
         return
     require(source, head, "known_versions")
     row = source.read(NEWEST_OF, {"stream": head.stream, "version": version})[0]
     if picked(row, "known_deployed")["number"] != picked(row, "deployment")["number"]:
         raise NotLive(head.stream, "deployments")
+
+
+def _has_all(source: Source, head: Head) -> bool:
+    """Whether no row can have been lost: they were folded just now, or there are none."""
+    return isinstance(source, FoldedSource) or not head.version

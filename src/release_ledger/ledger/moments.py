@@ -33,6 +33,11 @@ class Moment:
     at: str | None = None
     version: int | None = None
 
+    @classmethod
+    def named(cls, at: str | None, version: int | None) -> Moment | None:
+        """The one that is named; None where neither is: now."""
+        return cls(at=at, version=version) if at is not None or version is not None else None
+
 
 class Then(NamedTuple):
     """A stream's head as it is, as it was, and the moment at which a question about that time is evaluated."""

@@ -140,6 +140,8 @@ HISTORY = Statement(
     .order_by(D.c.number.desc())
     .limit(HISTORY_PAGE)
 )
+_NEWEST_OF_ALL = select(D.c.number).where(*_HERE).order_by(D.c.number.desc()).limit(1).scalar_subquery().label("newest")
+NEWEST_NUMBER = Statement(select(_NEWEST_OF_ALL))
 # The deployments whose ids come before and after one that is not found, and the newest of all.
 NEIGHBOURS = Statement(
     select(
@@ -155,7 +157,7 @@ NEIGHBOURS = Statement(
         .limit(1)
         .scalar_subquery()
         .label("after"),
-        select(D.c.number).where(*_HERE).order_by(D.c.number.desc()).limit(1).scalar_subquery().label("newest"),
+        _NEWEST_OF_ALL,
     )
 )
 NEWEST_OF = Statement(

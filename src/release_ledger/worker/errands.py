@@ -61,9 +61,10 @@ class Errands:
 
     def _start(self, wish: Wish, calling_for: float | None) -> float | None:
         key = key_of(wish)
-        kind = self._kinds.get((wish.workflow or {}).get("kind", ""))
-        if kind is None:
-            return self._failed(wish, Trouble(f"There is no kind of workflow {wish.workflow}.", final=True))
+        try:
+            kind = kind_of(self._kinds, wish)
+        except Trouble as trouble:
+            return self._failed(wish, trouble)
         if calling_for is not None:
             pause = self._look_for(wish, kind, calling_for)
             if pause is not None:

@@ -13,7 +13,18 @@ from ..outgoing import Outgoing, Trouble
 from ..settings import Settings
 from ..workflows import Standing
 
-__all__ = ["Found", "Kind", "Means", "SettingKey", "Standing", "Started", "kind_of", "known_values", "own_inputs"]
+__all__ = [
+    "Found",
+    "Kind",
+    "Means",
+    "SettingKey",
+    "Standing",
+    "Started",
+    "kind_of",
+    "known_kind",
+    "known_values",
+    "own_inputs",
+]
 
 
 class SettingKey(NamedTuple):
@@ -87,10 +98,16 @@ class Kind(ABC):
 
 def kind_of(kinds: Mapping[str, Kind], wish: Wish) -> Kind:
     """The kind of its workflow. Raises `Trouble` where there is none, of a plug-in that is gone, say."""
-    kind = kinds.get((wish.workflow or {}).get("kind", ""))
+    kind = known_kind(kinds, wish)
     if kind is None:
         raise Trouble(f"There is no kind of workflow {wish.workflow}.", final=True)
     return kind
+
+
+def known_kind(kinds: Mapping[str, Kind], wish: Wish | None) -> Kind | None:
+    """The kind of its workflow, if it has one of a kind that there is."""
+    workflow = wish.workflow if wish is not None else None
+    return kinds.get((workflow or {}).get("kind", ""))
 
 
 def own_inputs(wish: Wish) -> dict[str, str]:

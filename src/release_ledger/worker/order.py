@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from math import inf
-from typing import Final
 
 from ..ledger.outbox_questions import Wish
 from ..outgoing import origin_of
 from ..versions import read_moment
-
-GITHUB: Final = "github"
+from .github_actions import GitHubActions
 
 
 @dataclass(kw_only=True)
@@ -83,4 +81,4 @@ def called_for(wish: Wish) -> str | None:
     try:
         return origin_of(workflow["url"])
     except (KeyError, ValueError):
-        return str(workflow.get("kind", GITHUB))
+        return str(workflow.get("kind", GitHubActions.name))

@@ -9,6 +9,9 @@ from .kinds import Kind
 from .signed_http import SignedHttp
 
 KINDS: Final[dict[str, type[Kind]]] = {
-    "github": GitHubActions,
-    "http": SignedHttp,
+    kind.name: kind
+    for kind in (
+        GitHubActions,
+        SignedHttp,
+    )
 }

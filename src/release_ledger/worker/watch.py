@@ -24,7 +24,7 @@ from ..triggering import UNASKED, UNHEARD, WANTED
 from ..versions import read_moment, write_moment
 from ..workflows import Standing
 from .errands import BY
-from .kinds import Kind, kind_of
+from .kinds import Kind, kind_of, known_kind
 from .leases import Key, Leases
 from .timing import Timing
 
@@ -141,13 +141,12 @@ class Watch:
 
     def _has_runs(self, wish: Wish) -> bool:
         """Whether its workflow is of a kind that has runs to look at."""
-        kind = self._kinds.get((wish.workflow or {}).get("kind", ""))
+        kind = known_kind(self._kinds, wish)
         return kind is not None and kind.has_runs
 
     def _whom(self, wish: Wish | None) -> str:
         """Who was to be asked, in a message."""
-        workflow = wish.workflow if wish is not None else None
-        kind = self._kinds.get((workflow or {}).get("kind", ""))
+        kind = known_kind(self._kinds, wish)
         return kind.title if kind is not None else "Whoever runs the workflow"
 
     def _may_look(self, wish: Wish, pause: float) -> bool:
