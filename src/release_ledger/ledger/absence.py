@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..projection import FoldedSource
 from ..store import Head, Row, Source
 from .asking import NotLive, picked, require
-from .view_selects import NEIGHBOURS, NEWEST_NUMBER, NEWEST_OF
+from .view_selects import ATTEMPTS, ATTEMPTS_PAGE, KNOWN, NEARBY, NEIGHBOURS, NUMBERED
 
 
 def require_seen(source: Source, head: Head, row: Row, prefix: str, name: str, found: int | None) -> None:
@@ -22,33 +22,55 @@ def require_seen(source: Source, head: Head, row: Row, prefix: str, name: str, f
 
 
 def require_no_such_id(source: Source, head: Head, deployments: int, deployment_id: str) -> None:
-    """Ids are in the order of time, mostly that of numbers: those around one that is not there are neighbours."""
+    """The deployments around one of such an id are all there, as they were written, and none has the id.
+
+    Ids are in the order of time, and that is mostly the order of numbers: those of one moment, or of servers whose
+    clocks differ, are near one another all the same.
+    """
     if _has_all(source, head):
         return
-    place = {"of_stream": head.stream, "deployment_id": deployment_id}
-    around = source.read(NEIGHBOURS, place)[0]
-    before = around["before"] or 0
-    after = around["after"] or deployments + 1
-    if (around["newest"] or 0) != deployments or after - before != 1:
+    rows = source.read(NEIGHBOURS, {"of_stream": head.stream, "deployment_id": deployment_id})
+    centre = rows[0]["centre"] if rows else 0
+    first, last = max(1, centre - NEARBY + 1), min(deployments, centre + NEARBY)
+    numbers = [picked(row, "deployment")["number"] for row in rows]
+    if [number for number in numbers if number <= deployments] != list(range(first, last + 1)):
         raise NotLive(head.stream, "deployments")
 
 
 def require_newest_row(source: Source, head: Head, deployments: int) -> None:
-    """The newest deployment of all has a row: a table that was emptied has not."""
+    """The newest deployment of all has its row: a table that was emptied has not."""
     if _has_all(source, head) or not deployments:
         return
-    if source.read(NEWEST_NUMBER, {"of_stream": head.stream})[0]["newest"] != deployments:
+    rows = source.read(NUMBERED, {"of_stream": head.stream, "number": deployments})
+    if not [picked(row, "deployment") for row in rows]:
         raise NotLive(head.stream, "deployments")
 
 
-def require_newest_of(source: Source, head: Head, version: str) -> None:
-    """The newest deployment of a version that was deployed here has its row."""
+def require_known(
+    source: Source, head: Head, version: str, found: list[int], *, skipped: int, rows: int, last: int
+) -> None:
+    """So many deployments of a version up to the last, newest first, are those that `known_versions` has of it."""
     if _has_all(source, head):
         return
     require(source, head, "known_versions")
-    row = source.read(NEWEST_OF, {"stream": head.stream, "version": version})[0]
-    if picked(row, "known_deployed")["number"] != picked(row, "deployment")["number"]:
+    place = {"of_stream": head.stream, "version": version, "last": last, "skipped": skipped, "rows": rows}
+    if [picked(row, "known")["number"] for row in source.read(KNOWN, place)] != found:
         raise NotLive(head.stream, "deployments")
+
+
+def require_attempts(source: Source, head: Head, version: str, *, after: int, last: int) -> None:
+    """All deployments of a version that `known_versions` has between these numbers have their rows."""
+    if _has_all(source, head):
+        return
+    require(source, head, "known_versions")
+    more = True
+    while more:
+        rows = source.read(ATTEMPTS, {"of_stream": head.stream, "version": version, "after": after, "last": last})
+        for row in rows:
+            after = picked(row, "known")["number"]
+            if picked(row, "deployment")["number"] != after:
+                raise NotLive(head.stream, "deployments")
+        more = len(rows) == ATTEMPTS_PAGE
 
 
 def _has_all(source: Source, head: Head) -> bool:

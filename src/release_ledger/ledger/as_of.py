@@ -90,7 +90,7 @@ def _history(source: AsOfSource, params: Params) -> Params:
 
 
 def _success_of(source: AsOfSource, params: Params) -> Params:
-    source.deployments(source.numbers_by(0, 1, "success", params["version"]))
+    source.deployments(source.success_of(params["version"]))
     return params
 
 

@@ -11,7 +11,7 @@ from ..projection import environment_stream, project_stream
 from ..store import Head, Row, Source
 from ..store.store import as_head, person
 from . import answers, selects
-from .absence import require_newest_row, require_no_such_id
+from .absence import require_known, require_newest_row, require_no_such_id
 from .answers import Answer
 from .as_of import ask_then
 from .asking import ask, picked, require, require_page, require_row, state_in
@@ -80,8 +80,13 @@ class EnvironmentQuestions(ProjectQuestions):
             total = state.deployments if status is None and version is None else None
             if total is not None:
                 require_page(head, "deployments", len(found), total, page, per_page)
-            elif len(found) <= per_page and state is not None:
-                require_newest_row(source, head, state.deployments)
+            elif state is not None:
+                if status is None and version is not None:
+                    numbers = [row["number"] for row in found]
+                    place = {"skipped": params["skipped"], "rows": params["one_more"], "last": state.deployments}
+                    require_known(source, head, version, numbers, **place)
+                elif len(found) <= per_page:
+                    require_newest_row(source, head, state.deployments)
             more = page * per_page < total if total is not None else len(found) > per_page
             return Page(items=found[:per_page], version=head.version, more=more, total=total)
 

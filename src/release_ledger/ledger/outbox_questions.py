@@ -225,8 +225,13 @@ _PREFIXES: Final = (environment_stream("", "").partition("/")[0] + "/", project_
 
 
 def wish_row(source: Source, stream: str, kind: str, number: int) -> Row | None:
-    """The row of one wish; read after the head, in whose place an append will find whether it has moved."""
+    """The row of one wish; read after the head, in whose place an append will find whether it has moved.
+
+    It is of a wish that was found before, and such rows never go: where there is none, it was lost.
+    """
     rows = source.read(ONE, {"of_stream": stream, "kind": kind, "number": number})
+    if not rows and not isinstance(source, FoldedSource):
+        raise NotLive(stream, "outbox")
     return picked(rows[0], "wish") if rows else None
 
 

@@ -21,6 +21,7 @@ from ..projections.running_periods import NEWEST, Period
 from ..store import Row, Statement, Store
 from ..store.codec import decode
 from . import as_of_selects, event_selects
+from .absence import require_attempts, require_known, require_newest_row, require_no_such_id
 from .asking import NotLive, picked
 from .event_selects import AT_ONCE, some
 from .moments import Then, newest_by
@@ -113,9 +114,14 @@ class PastRows(FoldedSource):
     def numbers_by(self, skipped: int, rows: int, status: str | None, version: str | None) -> list[int]:
         """The numbers of the deployments that had this status, are of this version; newest first."""
         self.need("deployments")
+        require_newest_row(self.store, self.then.live, self.state.deployments)
         of = {} if version is None else {"release_candidate_version": version}
         if status is None:
-            return self._numbers(skipped, rows, of)
+            found = self._numbers(skipped, rows, of)
+            if version is not None:
+                known = {"skipped": skipped, "rows": rows, "last": self.state.deployments}
+                require_known(self.store, self.then.live, version, found, **known)
+            return found
         still = self._numbers(skipped, rows, of | {"status": status})
         lowest = still[-1] if len(still) == rows else 1
         were = self._corrected_since(status, lowest, of)
@@ -144,11 +150,27 @@ class PastRows(FoldedSource):
                 return found
             after = rows[-1]["status_version"]
 
+    def success_of(self, version: str) -> list[int]:
+        """The number of the newest deployment of this version that had succeeded."""
+        found = self.numbers_by(0, 1, "success", version)
+        place = {"after": found[0] if found else 0, "last": self.state.deployments}
+        require_attempts(self.store, self.then.live, version, **place)
+        return found
+
     def by_id(self, deployment_id: str) -> list[int]:
         """The number of the deployment of this id, if it was there."""
         self.need("deployments")
         found = [picked(row, "deployment")["number"] for row in self.live(as_of_selects.BY_ID, id=deployment_id)]
+        if not found:
+            require_no_such_id(self.store, self.then.live, self._deployments_now(), deployment_id)
         return [number for number in found if number <= self.state.deployments]
+
+    def _deployments_now(self) -> int:
+        """How many there are by now: the neighbours of an id are sought among them."""
+        rows = self.live(as_of_selects.SNAPSHOT, slot=NOW)
+        if not rows:
+            raise NotLive(self.head.stream, "environments")
+        return int(picked(rows[0], "environment")["deployments"])
 
     def newest_period(self) -> Period | None:
         """The newest running period as it was."""

@@ -8,12 +8,12 @@ from typing import cast
 
 from sqlalchemy import bindparam, select
 
-from ..projection import ACCESS
+from ..projection import ACCESS, FoldedSource
 from ..projections.tokens import Tokens
 from ..store import Row, Source, Statement, Store
 from ..store.schema import PEOPLE
 from ..store.store import head_of
-from .asking import here, labelled, picked, require
+from .asking import NotLive, here, labelled, picked, require
 from .event_selects import AT_ONCE, PEOPLE_OF, some
 from .views import View
 
@@ -54,6 +54,8 @@ def token_named(source: Source, token_name: str) -> View:
     view.known["tokens"] = {}
     require(source, head, "tokens")
     rows = source.read(_BY_NAME, {"stream": ACCESS, "name": token_name})
+    if not rows and head.version and not isinstance(source, FoldedSource):
+        raise NotLive(ACCESS, "tokens")  # no row tells that there is none
     for row in rows:
         view.known["tokens"][(token_name,)] = picked(row, "token")
     return view

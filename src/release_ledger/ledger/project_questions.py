@@ -8,12 +8,12 @@ from typing import cast
 
 from ..access import Token
 from ..errors import ProjectNotFound, ReleaseNotFound
-from ..projection import ACCESS, fold_now, project_stream
+from ..projection import ACCESS, FoldedSource, fold_now, project_stream
 from ..store import Row, Source, Statement, Store
 from ..store.store import as_head, stream_names
 from . import answers, selects
 from .answers import Answer
-from .asking import ask, picked, require, require_page, state_in
+from .asking import NotLive, ask, picked, require, require_page, state_in
 from .remembered import KnownToken, Remembered
 from .views import project_view
 
@@ -108,10 +108,12 @@ class ProjectQuestions:
         return known
 
     def tokens(self) -> list[Answer]:
-        """All tokens in the order of their names, without their digests."""
+        """All tokens in the order of their names, without their digests; by the history, as no row counts them."""
 
         def question(source: Source) -> list[Row]:
             rows = source.read(selects.TOKENS, {})
+            if rows and not isinstance(source, FoldedSource):
+                raise NotLive(ACCESS, "tokens")
             if rows:
                 require(source, as_head(ACCESS, picked(rows[0], "head")), "tokens")
             found = [picked(row, "token") | {"email": row["owner_email"]} for row in rows]

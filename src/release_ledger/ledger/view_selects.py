@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, select, true, union_all
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, literal_column, select, true, union_all
 from sqlalchemy.sql.elements import Label
 from sqlalchemy.sql.selectable import FromClause
 
@@ -20,6 +20,8 @@ from .asking import ACCESS_MARK, HEAD_COLUMNS, anchor, belongs, here, labelled, 
 from .keeping import KEY_COLUMNS, with_key
 
 HISTORY_PAGE = 50
+NEARBY = 50
+ATTEMPTS_PAGE = 10
 D, C = Deployments.table, ReleaseCandidates.table
 E, P = Environments.table, Projects.table
 R = RunningPeriods.table
@@ -140,34 +142,36 @@ HISTORY = Statement(
     .order_by(D.c.number.desc())
     .limit(HISTORY_PAGE)
 )
-_NEWEST_OF_ALL = select(D.c.number).where(*_HERE).order_by(D.c.number.desc()).limit(1).scalar_subquery().label("newest")
-NEWEST_NUMBER = Statement(select(_NEWEST_OF_ALL))
-# The deployments whose ids come before and after one that is not found, and the newest of all.
+# The deployments around the one whose id comes before an id that is not found.
+_BEFORE = select(D.c.number).where(*_HERE, D.c.id < bindparam("deployment_id")).order_by(D.c.id.desc()).limit(1)
+_CENTRE = func.coalesce(_BEFORE.scalar_subquery(), 0)
 NEIGHBOURS = Statement(
-    select(
-        select(D.c.number)
-        .where(*_HERE, D.c.id < bindparam("deployment_id"))
-        .order_by(D.c.id.desc())
-        .limit(1)
-        .scalar_subquery()
-        .label("before"),
-        select(D.c.number)
-        .where(*_HERE, D.c.id > bindparam("deployment_id"))
-        .order_by(D.c.id)
-        .limit(1)
-        .scalar_subquery()
-        .label("after"),
-        _NEWEST_OF_ALL,
-    )
+    select(_CENTRE.label("centre"), *labelled(D, "deployment"))
+    .where(*_HERE, D.c.number > _CENTRE - NEARBY, D.c.number <= _CENTRE + NEARBY)
+    .order_by(D.c.number)
 )
-NEWEST_OF = Statement(
-    select(*labelled(_DEPLOYED, "known_deployed"), *labelled(D, "deployment")).select_from(
-        anchor().outerjoin(_DEPLOYED, true()).outerjoin(D, and_(*here(D, "stream"), D.c.number == _DEPLOYED.c.number))
+NUMBERED = Statement(select(*labelled(D, "deployment")).where(*_HERE, D.c.number == bindparam("number")))
+_KNOWN_HERE = (*here(K, "of_stream"), K.c.release_candidate_version == bindparam("version"))
+# The deployments of a version, as `known_versions` has them, and the row of each, if it is there.
+ATTEMPTS = Statement(
+    select(*labelled(K, "known"), *labelled(D, "deployment"))
+    .select_from(
+        K.outerjoin(D, and_(D.c.stream == K.c.stream, D.c.generation == K.c.generation, D.c.number == K.c.number))
     )
+    .where(*_KNOWN_HERE, K.c.number > bindparam("after"), K.c.number <= bindparam("last"))
+    .order_by(K.c.number)
+    .limit(ATTEMPTS_PAGE)
 )
 SUCCESS_OF = Statement(
     select(*labelled(D, "deployment"))
     .where(*_HERE, D.c.release_candidate_version == bindparam("version"), D.c.status == "success")
     .order_by(D.c.number.desc())
     .limit(1)
+)
+KNOWN = Statement(
+    select(*labelled(K, "known"))
+    .where(*_KNOWN_HERE, K.c.number <= bindparam("last"))
+    .order_by(K.c.number.desc())
+    .limit(bindparam("rows"))
+    .offset(bindparam("skipped"))
 )

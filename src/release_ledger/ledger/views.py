@@ -18,7 +18,7 @@ from ..projections.environments import NOW
 from ..projections.running_periods import NEWEST
 from ..store import Head, Row, Source
 from ..store.store import as_head
-from .absence import require_newest_of, require_no_such_id, require_seen
+from .absence import require_attempts, require_no_such_id, require_seen
 from .asking import NotLive, answers_for, picked, require, require_newest, require_numbers, state_in
 from .keeping import NO_KEY, kept_in
 from .view_selects import (
@@ -93,15 +93,15 @@ class View:
             number = rows[-1]["number"]
 
     def success_of(self, version: str | None) -> Deployment | None:
-        """The newest success of a version here."""
+        """The newest success of a version here: all newer attempts are there, and are none."""
         if version is None:
             return None
         require(self.source, self.head, "deployments")
-        place = {"of_stream": self.head.stream, "version": version}
-        rows = self.source.read(SUCCESS_OF, place)
-        if not rows:
-            require_newest_of(self.source, self.head, version)
-        return cast(Deployment, picked(rows[0], "deployment")) if rows else None
+        rows = self.source.read(SUCCESS_OF, {"of_stream": self.head.stream, "version": version})
+        found = cast(Deployment, picked(rows[0], "deployment")) if rows else None
+        after, last = found["number"] if found else 0, self.environment.deployments if self.environment else 0
+        require_attempts(self.source, self.head, version, after=after, last=last)
+        return found
 
 
 def project_view(source: Source, project_name: str, version: str = "", key: Mapping[str, Any] = NO_KEY) -> View:
