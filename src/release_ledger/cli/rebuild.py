@@ -15,7 +15,7 @@ from ..errors import EnvironmentNotFound, LedgerUnavailable
 from ..ledger import Ledger
 from ..projection import environment_stream
 from ..projection.alone import RebuildRunning, Seat, alone
-from ..projection.crew import rebuild_streams, streams_of
+from ..projection.crew import collecting_seldom, rebuild_streams, streams_of
 from ..projection.rebuild import Rebuilt
 from ..projection.strays import remove_strays
 from ..projection.upgrade import forget_strange_faults, make_lost_tables
@@ -133,7 +133,7 @@ def fold_again(seat: Seat, streams: dict[str, int], jobs: int) -> Summary:
     """Rebuild these streams (with their versions), and show how far it is; stopped, the rest is as it was."""
     summary, began = Summary(), time.perf_counter()
     try:
-        with progress("Rebuilding", sum(streams.values()), "events") as advanced:
+        with collecting_seldom(), progress("Rebuilding", sum(streams.values()), "events") as advanced:
             for rebuilt in rebuild_streams(seat, streams, jobs, advanced):
                 summary.add(rebuilt)
     except (KeyboardInterrupt, LedgerUnavailable, *DATABASE_ERRORS) as error:

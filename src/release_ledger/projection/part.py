@@ -165,12 +165,12 @@ def fold_piece(seat: Seat, piece: Piece, advanced: Callable[[int], object]) -> D
 
 
 def halved(projections: Sequence[Projection]) -> tuple[list[Projection], list[Projection]]:
-    """Two parts of about the same work, which is guessed from the columns of the tables."""
+    """Two parts of about the same work, which is guessed from the columns and indexes of the tables."""
     halves: tuple[list[Projection], list[Projection]] = ([], [])
-    for projection in sorted(projections, key=_columns, reverse=True):
-        min(halves, key=lambda half: sum(map(_columns, half))).append(projection)
+    for projection in sorted(projections, key=_weight, reverse=True):
+        min(halves, key=lambda half: sum(map(_weight, half))).append(projection)
     return halves
 
 
-def _columns(projection: Projection) -> int:
-    return len(projection.table.columns)
+def _weight(projection: Projection) -> int:
+    return len(projection.table.columns) * (1 + len(projection.table.indexes))

@@ -29,18 +29,20 @@ class Written:
         self._last = (1 << min(_MOST_BITS, (16 * events).bit_length() + 3)) - 1
         self._bits = bytearray((self._last >> 3) + 1)
 
-    def add(self, key: Key) -> None:
-        first, second = self._two_of(key)
-        self._bits[first >> 3] |= 1 << (first & 7)
-        self._bits[second >> 3] |= 1 << (second & 7)
+    def add(self, key: Key) -> bool:
+        """Whether it was written before."""
+        hashed, bits = hash(key), self._bits
+        first, second = hashed & self._last, hashed >> _MOST_BITS & self._last
+        was_there = bool(bits[first >> 3] >> (first & 7) & bits[second >> 3] >> (second & 7) & 1)
+        if not was_there:
+            bits[first >> 3] |= 1 << (first & 7)
+            bits[second >> 3] |= 1 << (second & 7)
+        return was_there
 
     def __contains__(self, key: Key) -> bool:
-        first, second = self._two_of(key)
-        return bool(self._bits[first >> 3] >> (first & 7) & self._bits[second >> 3] >> (second & 7) & 1)
-
-    def _two_of(self, key: Key) -> tuple[int, int]:
-        hashed = hash(key)
-        return hashed & self._last, hashed >> _MOST_BITS & self._last
+        hashed, bits = hash(key), self._bits
+        first, second = hashed & self._last, hashed >> _MOST_BITS & self._last
+        return bool(bits[first >> 3] >> (first & 7) & bits[second >> 3] >> (second & 7) & 1)
 
 
 class AllWritten(Written):
@@ -49,8 +51,8 @@ class AllWritten(Written):
     def __init__(self) -> None:
         pass
 
-    def add(self, key: Key) -> None:
-        pass
+    def add(self, key: Key) -> bool:
+        return True
 
     def __contains__(self, key: Key) -> bool:
         return True
@@ -127,11 +129,12 @@ class Stage:
         for key, row in changes:
             if len(key) != key_columns:
                 raise ValueError(f"{key!r} is no key of {projection.name}")
-            if key in written:
-                batch.gone.append(key)
             if row is not None:
                 batch.made.append(made(self._stream, self._generation, key, row))
-                written.add(key)
+                if written.add(key):
+                    batch.gone.append(key)
+            elif key in written:
+                batch.gone.append(key)
         return batch
 
 
@@ -176,7 +179,8 @@ def _rows(table: Table, which: str) -> str:
 
 @cache
 def _remove(table: Table, which: str, kind: str) -> Statement:
-    name, rows = quoted(table.name), f"{_rows(table, which)} LIMIT :at_once"
+    keys = ", ".join(quoted(column.name) for column in table.primary_key)  # in the order of which they were written
+    name, rows = quoted(table.name), f"{_rows(table, which)} ORDER BY {keys} LIMIT :at_once"
     if kind == "postgresql":
         return Statement(text(f"DELETE FROM {name} WHERE ctid = ANY (ARRAY(SELECT ctid {rows}))"))  # noqa: S608
     return Statement(text(f"DELETE FROM {name} WHERE rowid IN (SELECT rowid {rows})"))  # noqa: S608 - our own names
