@@ -24,7 +24,7 @@ import psycopg
 from sqlalchemy import Table
 from sqlalchemy.engine import make_url
 
-from release_ledger.projection import installed
+from release_ledger.projection import environment_stream, installed
 from release_ledger.projection.alone import alone
 from release_ledger.projection.staging import remove
 from release_ledger.projection.verify import verify
@@ -61,7 +61,7 @@ def measure_rebuild(
     with written_by_others(url, place) as quiet:
         time.sleep(QUIET_S)
     alone_ = rebuilt(url, jobs)
-    stock = _stock(url)
+    stock = _stock(url, environment_stream(place.project_name, place.environment_name))
     with written_by_others(url, place) as waited:
         busy = rebuilt(url, jobs)
     with closing(open_store(url)) as store:
@@ -86,7 +86,7 @@ def measure_rebuild(
     ]
     if stock is not None:
         lines.insert(
-            2, line("stock ProjectionRunner, one read model", stock, "events/s", "", speed / stock, "it, of ours")
+            2, line("stock ProjectionRunner, the same read models", stock, "events/s", "", speed / stock, "it, of ours")
         )
     return lines
 
@@ -163,12 +163,12 @@ def _pieces(url: str, table: Table, names: list[str]) -> Iterator[tuple[float, l
             began = time.perf_counter()
 
 
-def _stock(url: str) -> float | None:
+def _stock(url: str, stream: str) -> float | None:
     if make_url(url).get_backend_name() != "postgresql" or importlib.util.find_spec("psycopg_pool") is None:
         return None
     from .stock_runner import stock_events_a_second
 
-    return stock_events_a_second(url, STOCK_EVENTS)
+    return stock_events_a_second(url, stream, STOCK_EVENTS)
 
 
 @click.command()
