@@ -52,7 +52,7 @@ class Seat:
         self.cursor: Any = psycopg.RawCursor(driver) if database.is_postgresql else driver.cursor()
         self._file, self._kept_s = -1, 0.0
         if not database.is_postgresql:
-            self.cursor.execute("PRAGMA cache_size = -32000")
+            self.cursor.execute("PRAGMA cache_size = -8000")
             # Less than others have, so that none of them has to write into the file what is ours.
             self.cursor.execute("PRAGMA wal_autocheckpoint = 900")
 
