@@ -176,7 +176,7 @@ def test_rebuilds_are_measured(upgraded_url: str, monkeypatch: pytest.MonkeyPatc
     assert lines["rebuild"].to == "the limit"
     assert lines["rebuild while others write"].note == "0 differences"
     assert lines["a command took, at most"].note.endswith(" 0 failed")
-    assert ("stock ProjectionRunner, one read model" in lines) == upgraded_url.startswith("postgresql")
+    assert ("stock ProjectionRunner, the same read models" in lines) == upgraded_url.startswith("postgresql")
 
 
 def test_verifications_are_measured(upgraded_url: str) -> None:

@@ -7,7 +7,7 @@ A row that somebody deleted, or changed the key of, must lead neither to an even
 from __future__ import annotations
 
 from ..projection import FoldedSource
-from ..store import Head, Row, Source
+from ..store import Head, Params, Row, Source
 from .asking import NotLive, picked, require
 from .view_selects import ATTEMPTS, ATTEMPTS_PAGE, KNOWN, NEARBY, NEIGHBOURS, NUMBERED
 
@@ -46,14 +46,12 @@ def require_newest_row(source: Source, head: Head, deployments: int) -> None:
         raise NotLive(head.stream, "deployments")
 
 
-def require_known(
-    source: Source, head: Head, version: str, found: list[int], *, skipped: int, rows: int, last: int
-) -> None:
-    """So many deployments of a version up to the last, newest first, are those that `known_versions` has of it."""
+def require_known(source: Source, head: Head, page: Params, found: list[int], *, last: int) -> None:
+    """A page of a version's deployments up to the last, newest first, has the numbers that `known_versions` has."""
     if _has_all(source, head):
         return
     require(source, head, "known_versions")
-    place = {"of_stream": head.stream, "version": version, "last": last, "skipped": skipped, "rows": rows}
+    place = {"of_stream": head.stream, "last": last, **page}
     if [picked(row, "known")["number"] for row in source.read(KNOWN, place)] != found:
         raise NotLive(head.stream, "deployments")
 

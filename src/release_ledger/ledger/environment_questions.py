@@ -82,9 +82,7 @@ class EnvironmentQuestions(ProjectQuestions):
                 require_page(head, "deployments", len(found), total, page, per_page)
             elif state is not None:
                 if status is None and version is not None:
-                    numbers = [row["number"] for row in found]
-                    place = {"skipped": params["skipped"], "rows": params["one_more"], "last": state.deployments}
-                    require_known(source, head, version, numbers, **place)
+                    require_known(source, head, params, [row["number"] for row in found], last=state.deployments)
                 elif len(found) <= per_page:
                     require_newest_row(source, head, state.deployments)
             more = page * per_page < total if total is not None else len(found) > per_page

@@ -119,8 +119,8 @@ class PastRows(FoldedSource):
         if status is None:
             found = self._numbers(skipped, rows, of)
             if version is not None:
-                known = {"skipped": skipped, "rows": rows, "last": self.state.deployments}
-                require_known(self.store, self.then.live, version, found, **known)
+                page = {**of, "skipped": skipped, "one_more": rows}
+                require_known(self.store, self.then.live, page, found, last=self.state.deployments)
             return found
         still = self._numbers(skipped, rows, of | {"status": status})
         lowest = still[-1] if len(still) == rows else 1

@@ -151,14 +151,18 @@ NEIGHBOURS = Statement(
     .order_by(D.c.number)
 )
 NUMBERED = Statement(select(*labelled(D, "deployment")).where(*_HERE, D.c.number == bindparam("number")))
-_KNOWN_HERE = (*here(K, "of_stream"), K.c.release_candidate_version == bindparam("version"))
 # The deployments of a version, as `known_versions` has them, and the row of each, if it is there.
 ATTEMPTS = Statement(
     select(*labelled(K, "known"), *labelled(D, "deployment"))
     .select_from(
         K.outerjoin(D, and_(D.c.stream == K.c.stream, D.c.generation == K.c.generation, D.c.number == K.c.number))
     )
-    .where(*_KNOWN_HERE, K.c.number > bindparam("after"), K.c.number <= bindparam("last"))
+    .where(
+        *here(K, "of_stream"),
+        K.c.release_candidate_version == bindparam("version"),
+        K.c.number > bindparam("after"),
+        K.c.number <= bindparam("last"),
+    )
     .order_by(K.c.number)
     .limit(ATTEMPTS_PAGE)
 )
@@ -170,8 +174,12 @@ SUCCESS_OF = Statement(
 )
 KNOWN = Statement(
     select(*labelled(K, "known"))
-    .where(*_KNOWN_HERE, K.c.number <= bindparam("last"))
+    .where(
+        *here(K, "of_stream"),
+        K.c.release_candidate_version == bindparam("release_candidate_version"),
+        K.c.number <= bindparam("last"),
+    )
     .order_by(K.c.number.desc())
-    .limit(bindparam("rows"))
+    .limit(bindparam("one_more"))
     .offset(bindparam("skipped"))
 )

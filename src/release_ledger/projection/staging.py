@@ -51,7 +51,7 @@ class AllWritten(Written):
     def __init__(self) -> None:
         pass
 
-    def add(self, key: Key) -> bool:
+    def add(self, _: Key) -> bool:
         return True
 
     def __contains__(self, key: Key) -> bool:
