@@ -41,7 +41,7 @@ QUESTIONS: Final[dict[str, str]] = {
     "GET rollback (preview)": "/rollback?",
     "GET rollback, walk_back": "/rollback?strategy=walk_back&",
     "GET running": "/running?",
-    "GET history, 100 events": "/history?limit=100&after={after}&",
+    "GET history, 100 events": "/history?limit=100&after={after}",
 }
 
 
@@ -87,7 +87,8 @@ def _measured(
         page = rng.randint(1, max(1, latest["number"] // 100))
         listed, _ = get(f"/deployments?as_of_version={version}&per_page=1&page={rng.randint(1, latest['number'])}")
         places = {"id": listed[0]["id"], "version": listed[0]["release_candidate_version"]}
-        _, seconds = get(question.format(page=page, after=version, **places) + moment)
+        address = question.format(page=page, after=version, **places)
+        _, seconds = get(address + moment if address[-1] in "?&" else address)
         if sample >= WARM_UP:
             took.append(seconds * 1000)
     p99 = quantiles(took, n=100)[-1]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import append, audit, history, rebuild, result
+from benchmarks import append, as_of, audit, history, rebuild, result
 from benchmarks.http import measure_http
 from benchmarks.latency import measure_latency
 from benchmarks.serving import measure_start
@@ -185,6 +185,15 @@ def test_verifications_are_measured(upgraded_url: str) -> None:
 
     assert all(line.value > 0 for line in measured)
     assert [line.to for line in measured] == ["the limit", "", ""]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+def test_questions_about_the_past_are_measured(upgraded_url: str) -> None:
+    """Each of them in one stream, at versions and at moments."""
+    measured = as_of.measure_as_of(upgraded_url, events=200, samples=2)
+
+    assert [line.what for line in measured] == [f"{question}, p99" for question in as_of.QUESTIONS]
+    assert all(line.value > 0 and line.to == "50 ms" for line in measured)
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"])
