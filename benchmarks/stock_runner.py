@@ -111,12 +111,13 @@ def stock_events_a_second(url: str, stream: str, events: int) -> float:
                 history.record(row["topic"], bytes(row["state"]).decode())
             newest = application.save(history)[-1].notification.id
         began = time.perf_counter()
-        with ProjectionRunner(
-            application_class=Ledger, projection_class=Folds, view_class=AllReadModels, env=env
-        ) as runner:
-            runner.wait(newest, timeout=WITHIN_S)
-            took_s = time.perf_counter() - began
-        with alone(store.database, wait=False) as seat:
-            for projection in installed().values():
-                remove(seat, projection.table, STREAM, None)
-    return len(first) / took_s
+        try:
+            with ProjectionRunner(
+                application_class=Ledger, projection_class=Folds, view_class=AllReadModels, env=env
+            ) as runner:
+                runner.wait(newest, timeout=WITHIN_S)
+                return len(first) / (time.perf_counter() - began)
+        finally:
+            with alone(store.database, wait=False) as seat:
+                for projection in installed().values():
+                    remove(seat, projection.table, STREAM, None)

@@ -10,8 +10,9 @@ from typing import Any, Final
 import pytest
 
 from release_ledger.errors import TokenExists
+from release_ledger.ledger import absence
 from release_ledger.ledger.absence import require_no_such_id
-from release_ledger.ledger.view_selects import ATTEMPTS_PAGE, HISTORY_PAGE
+from release_ledger.ledger.view_selects import HISTORY_PAGE
 from release_ledger.projection import environment_stream
 from release_ledger.store.store import head_of
 
@@ -172,11 +173,18 @@ def test_an_emptied_table_is_no_empty_list_in_the_past_either(
 
 @pytest.mark.parametrize("past", [False, True])
 @pytest.mark.parametrize("damage", ["delete from deployments", "update deployments set status = 'failure'"])
-@pytest.mark.parametrize("attempts", [0, ATTEMPTS_PAGE + 1])
+@pytest.mark.parametrize("attempts", [0, 4])
 def test_the_newest_success_of_a_version_that_succeeded_before(
-    upgraded_url: str, service: Service, production: EnvironmentClient, attempts: int, damage: str, past: bool
+    upgraded_url: str,
+    service: Service,
+    production: EnvironmentClient,
+    monkeypatch: pytest.MonkeyPatch,
+    attempts: int,
+    damage: str,
+    past: bool,
 ) -> None:
     """It is the one that a rollback to the version goes back to, not the older one."""
+    monkeypatch.setattr(absence, "ATTEMPTS_PAGE", 3)
     for _ in range(attempts):
         production.deploy("A-rc1")
         production.report("A-rc1", "failure")
@@ -195,6 +203,38 @@ def test_the_newest_success_of_a_version_that_succeeded_before(
         if each["number"] == attempts + 4
     ]
     assert [each["id"] for each in whole["considered"]] == [newest]
+
+
+@pytest.mark.parametrize("past", [False, True])
+@pytest.mark.parametrize(
+    ("query", "lost", "listed"),
+    [
+        ("?status=failure&per_page=1", 7, [7]),
+        ("?status=failure&per_page=1&page=2", 7, [6]),
+        ("?status=pending", 4, [4]),
+        ("?status=success", 5, [5, 3, 2, 1]),
+    ],
+)
+def test_what_the_state_knows_is_in_the_list_of_its_status(
+    upgraded_url: str,
+    service: Service,
+    production: EnvironmentClient,
+    query: str,
+    lost: int,
+    listed: list[int],
+    past: bool,
+) -> None:
+    """The newest deployment of all, what is unfinished, and what runs; on whatever page."""
+    production.deploy("A-rc1")
+    production.ran("B-rc1")
+    for _ in range(2):
+        production.deploy("C-rc1")
+        production.report("C-rc1", "failure")
+    query += f"&as_of_version={production.shown()['version']}" if past else ""
+    service.run(f"delete from deployments where number = {lost}")
+
+    with begun_anew(upgraded_url, production) as (_, anew):
+        assert [each["number"] for each in anew.deployments(query)] == listed
 
 
 @pytest.mark.parametrize("past", ["", "&as_of_version=11"])

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Integer, SmallInteger, Table, bindparam, delete, select, update
 
+from release_ledger.environment import Settings
 from release_ledger.errors import Refusal
 from release_ledger.ledger import Caller, Ledger
 from release_ledger.ledger.remembered import Remembered
@@ -28,6 +29,7 @@ from release_ledger.testing.histories import (
     carry_out,
     commit_of,
     histories,
+    said,
 )
 from tests.laws.test_live_equals_folded import alike, streams_of
 
@@ -35,6 +37,7 @@ NUMBERS: Final = itertools.count(1)
 CI: Final = Caller(recorded_by="ci", request_id="r")
 OF_PROJECTS: Final = sorted(set(installed()) - {"tokens"})
 SAID: Final = ("topic", "number", "release_candidate_version", "commit", "kind", "status", "outcome", "late", "leaves")
+WORKFLOW: Final = {"kind": "github", "workflow": "deploy.yml", "ref": "main"}
 FEW: Final = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
@@ -76,7 +79,10 @@ def test_after_any_damage_the_same_is_recorded(
         begin(ledger, project, CI)
         for step in history:
             carry_out(ledger, project, step, CI)
+        ledger.configure_environment(project, "production", Settings(deploy_workflow=WORKFLOW), by=CI)
+        ledger.deploy(project, "production", release_candidate_version=VERSIONS[0], force=True, reason="law", by=CI)
     done(ledger, damaged, damage)
+    assert answered(ledger, damaged) == answered(ledger, sound)
 
     for step in later:
         ledger.remembered = Remembered()
@@ -90,6 +96,20 @@ def test_after_any_damage_the_same_is_recorded(
     assert alike(ledger.candidates(damaged).items) == alike(ledger.candidates(sound).items)
     for name in ENVIRONMENTS:
         assert alike(ledger.deployments(damaged, name)) == alike(ledger.deployments(sound, name))
+
+
+def answered(ledger: Ledger, project: str) -> Any:
+    """What is asked of live rows; not lists of a status, nor what ran where nothing runs, which have no witness."""
+    ledger.remembered = Remembered()
+    found: list[Any] = [ledger.candidates(project).items, ledger.project(project)]
+    for name in ENVIRONMENTS:
+        listed = ledger.deployments(project, name, per_page=100)
+        environment, _ = ledger.environment(project, name)
+        found += [environment, listed.items]
+        found += [ledger.deployments(project, name, version=version).items for version in VERSIONS]
+        found += [said(ledger.rollback_preview, project, name, to=version) for version in (None, *VERSIONS)]
+        found += [said(ledger.running, project, name)] if environment["running"] is not None else []
+    return alike(found)
 
 
 def cut_again(ledger: Ledger, project: str, version: str, commit: str) -> Any:
@@ -111,7 +131,8 @@ def recorded(ledger: Ledger, project: str) -> list[list[tuple[Any, ...]]]:
 
 
 def done(ledger: Ledger, project: str, damage: Damage) -> None:
-    """Do the damage to the rows of a project."""
+    """Do the damage to the rows of a project; there are some."""
+    damaged = 0
     table = installed()[damage.table].table
     for stream in streams_of(project):
         keys = [column for column in table.primary_key.columns if column.name not in ("stream", "generation")]
@@ -121,6 +142,8 @@ def done(ledger: Ledger, project: str, damage: Damage) -> None:
             if damage.which is None or number == damage.which % len(rows):
                 chosen = place | {f"of_{column.name}": row[column.name] for column in keys}
                 ledger.store.write(Statement(_damaging(table, damage, row, keys)), chosen | _value(table, damage, row))
+                damaged += 1
+    assert damaged
 
 
 def _of(statement: Any, table: Table, keys: Any = ()) -> Any:

@@ -6,10 +6,17 @@ A row that somebody deleted, or changed the key of, must lead neither to an even
 
 from __future__ import annotations
 
+from typing import Final
+
+from ..deployment import UNFINISHED
+from ..environment import Environment
 from ..projection import FoldedSource
 from ..store import Head, Params, Row, Source
 from .asking import NotLive, picked, require
-from .view_selects import ATTEMPTS, ATTEMPTS_PAGE, KNOWN, NEARBY, NEIGHBOURS, NUMBERED
+from .event_selects import AT_ONCE, SOME, some
+from .view_selects import ATTEMPTS, KNOWN_PAGE, NEARBY, NEIGHBOURS
+
+ATTEMPTS_PAGE: Final = 500
 
 
 def require_seen(source: Source, head: Head, row: Row, prefix: str, name: str, found: int | None) -> None:
@@ -22,7 +29,7 @@ def require_seen(source: Source, head: Head, row: Row, prefix: str, name: str, f
 
 
 def require_no_such_id(source: Source, head: Head, deployments: int, deployment_id: str) -> None:
-    """The deployments around one of such an id are all there, as they were written, and none has the id.
+    """The deployments around where one of such an id would be are all there, as they were written.
 
     Ids are in the order of time, and that is mostly the order of numbers: those of one moment, or of servers whose
     clocks differ, are near one another all the same.
@@ -37,22 +44,28 @@ def require_no_such_id(source: Source, head: Head, deployments: int, deployment_
         raise NotLive(head.stream, "deployments")
 
 
-def require_newest_row(source: Source, head: Head, deployments: int) -> None:
-    """The newest deployment of all has its row: a table that was emptied has not."""
-    if _has_all(source, head) or not deployments:
+def require_of_status(source: Source, head: Head, state: Environment, status: str) -> None:
+    """What the state knows that a list of a status may have has its rows: the newest, what runs, the unfinished."""
+    if _has_all(source, head):
         return
-    rows = source.read(NUMBERED, {"of_stream": head.stream, "number": deployments})
-    if not [picked(row, "deployment") for row in rows]:
-        raise NotLive(head.stream, "deployments")
+    known = {state.deployments} if state.deployments else set()
+    known |= {state.running.number} if status == "success" and state.running else set()
+    known |= {ref.number for ref in state.unfinished} if status in UNFINISHED else set()
+    numbers = sorted(known)
+    for first in range(0, len(numbers), AT_ONCE):
+        asked = numbers[first : first + AT_ONCE]
+        rows = source.read(SOME, {"of_stream": head.stream, **some("number", asked)})
+        if sorted(picked(row, "deployment")["number"] for row in rows) != asked:
+            raise NotLive(head.stream, "deployments")
 
 
-def require_known(source: Source, head: Head, page: Params, found: list[int], *, last: int) -> None:
+def require_same_numbers(source: Source, head: Head, page: Params, found: list[int], *, last: int) -> None:
     """A page of a version's deployments up to the last, newest first, has the numbers that `known_versions` has."""
     if _has_all(source, head):
         return
     require(source, head, "known_versions")
     place = {"of_stream": head.stream, "last": last, **page}
-    if [picked(row, "known")["number"] for row in source.read(KNOWN, place)] != found:
+    if [picked(row, "known")["number"] for row in source.read(KNOWN_PAGE, place)] != found:
         raise NotLive(head.stream, "deployments")
 
 
@@ -63,7 +76,8 @@ def require_attempts(source: Source, head: Head, version: str, *, after: int, la
     require(source, head, "known_versions")
     more = True
     while more:
-        rows = source.read(ATTEMPTS, {"of_stream": head.stream, "version": version, "after": after, "last": last})
+        place = {"of_stream": head.stream, "version": version, "rows": ATTEMPTS_PAGE}
+        rows = source.read(ATTEMPTS, place | {"after": after, "last": last})
         for row in rows:
             after = picked(row, "known")["number"]
             if picked(row, "deployment")["number"] != after:

@@ -104,6 +104,11 @@ def anchor() -> FromClause:
     return select(literal(1).label("one")).subquery("anchor")
 
 
+def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A text that no index serves: of a version there are few deployments, of a status nearly all."""
+    return column.concat(literal_column("''"))
+
+
 def whole(table: FromClause) -> list[ColumnElement[Any]]:
     """What has to be read of a read model's row so that its seal can be compared: all of it."""
     own = [column for column in table.c if column.name not in ("stream", "generation", SEAL)]

@@ -11,7 +11,7 @@ from ..projection import environment_stream, project_stream
 from ..store import Head, Row, Source
 from ..store.store import as_head, person
 from . import answers, selects
-from .absence import require_known, require_newest_row, require_no_such_id
+from .absence import require_no_such_id, require_of_status, require_same_numbers
 from .answers import Answer
 from .as_of import ask_then
 from .asking import ask, picked, require, require_page, require_row, state_in
@@ -81,10 +81,11 @@ class EnvironmentQuestions(ProjectQuestions):
             if total is not None:
                 require_page(head, "deployments", len(found), total, page, per_page)
             elif state is not None:
-                if status is None and version is not None:
-                    require_known(source, head, params, [row["number"] for row in found], last=state.deployments)
-                elif len(found) <= per_page:
-                    require_newest_row(source, head, state.deployments)
+                if status is not None:
+                    require_of_status(source, head, state, status)
+                else:
+                    numbers = [row["number"] for row in found]
+                    require_same_numbers(source, head, params, numbers, last=state.deployments)
             more = page * per_page < total if total is not None else len(found) > per_page
             return Page(items=found[:per_page], version=head.version, more=more, total=total)
 

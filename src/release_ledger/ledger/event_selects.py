@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, ColumnElement, bindparam, literal_column, 
 from ..projections.deployments import Deployments
 from ..store import Statement
 from ..store.schema import EVENTS, PEOPLE
-from .asking import here, labelled
+from .asking import here, labelled, unindexed
 
 EVENTS_SHOWN: Final = 200
 AT_ONCE: Final = 50
@@ -38,7 +38,7 @@ SOME = Statement(
 _DEPLOYMENTS = select(*labelled(D, "deployment")).where(*here(D, "of_stream"), D.c.number <= bindparam("last"))
 _OF_VERSION = D.c.release_candidate_version == bindparam("release_candidate_version")
 # Those that have a status since a version or earlier.
-_HAVE_IT = (D.c.status == bindparam("status"), D.c.status_version <= bindparam("upto"))
+_SINCE_THEN = D.c.status_version <= bindparam("upto")
 # Written out: of a parameter, the database does not know that the index of the corrected serves.
 _YES: ColumnElement[int] = literal_column("1")
 
@@ -55,7 +55,8 @@ CORRECTED: Final = {of_version: _corrected(of_version) for of_version in (False,
 
 def _numbers_by(of_status: bool, of_version: bool) -> Statement:
     found = _DEPLOYMENTS.where(_OF_VERSION) if of_version else _DEPLOYMENTS
-    having = found.where(*_HAVE_IT) if of_status else found
+    status = unindexed(D.c.status) if of_version else D.c.status
+    having = found.where(status == bindparam("status"), _SINCE_THEN) if of_status else found
     by_number = having.order_by(D.c.number.desc())
     return Statement(by_number.limit(bindparam("one_more")).offset(bindparam("skipped")))
 

@@ -21,7 +21,7 @@ from ..projections.running_periods import NEWEST, Period
 from ..store import Row, Statement, Store
 from ..store.codec import decode
 from . import as_of_selects, event_selects
-from .absence import require_attempts, require_known, require_newest_row, require_no_such_id
+from .absence import require_attempts, require_no_such_id, require_of_status, require_same_numbers
 from .asking import NotLive, picked
 from .event_selects import AT_ONCE, some
 from .moments import Then, newest_by
@@ -114,14 +114,13 @@ class PastRows(FoldedSource):
     def numbers_by(self, skipped: int, rows: int, status: str | None, version: str | None) -> list[int]:
         """The numbers of the deployments that had this status, are of this version; newest first."""
         self.need("deployments")
-        require_newest_row(self.store, self.then.live, self.state.deployments)
         of = {} if version is None else {"release_candidate_version": version}
         if status is None:
             found = self._numbers(skipped, rows, of)
-            if version is not None:
-                page = {**of, "skipped": skipped, "one_more": rows}
-                require_known(self.store, self.then.live, page, found, last=self.state.deployments)
+            page = {**of, "skipped": skipped, "one_more": rows}
+            require_same_numbers(self.store, self.then.live, page, found, last=self.state.deployments)
             return found
+        require_of_status(self.store, self.then.live, self.state, status)
         still = self._numbers(skipped, rows, of | {"status": status})
         lowest = still[-1] if len(still) == rows else 1
         were = self._corrected_since(status, lowest, of)

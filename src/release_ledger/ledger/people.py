@@ -53,6 +53,8 @@ def token_named(source: Source, token_name: str) -> View:
     view = View(source=source, head=head, project_head=head)
     view.known["tokens"] = {}
     require(source, head, "tokens")
+    if not token_name:  # the command is about a person
+        return view
     rows = source.read(_BY_NAME, {"stream": ACCESS, "name": token_name})
     if not rows and head.version and not isinstance(source, FoldedSource):
         raise NotLive(ACCESS, "tokens")  # no row tells that there is none

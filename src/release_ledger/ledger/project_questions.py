@@ -111,9 +111,9 @@ class ProjectQuestions:
         """All tokens in the order of their names, without their digests; by the history, as no row counts them."""
 
         def question(source: Source) -> list[Row]:
-            rows = source.read(selects.TOKENS, {})
-            if rows and not isinstance(source, FoldedSource):
+            if not isinstance(source, FoldedSource):
                 raise NotLive(ACCESS, "tokens")
+            rows = source.read(selects.TOKENS, {})
             if rows:
                 require(source, as_head(ACCESS, picked(rows[0], "head")), "tokens")
             found = [picked(row, "token") | {"email": row["owner_email"]} for row in rows]

@@ -15,7 +15,7 @@ from ..projections.release_candidates import ReleaseCandidates
 from ..projections.tokens import Tokens
 from ..store import Params, Statement
 from ..store.schema import PEOPLE, STREAMS
-from .asking import ACCESS_MARK, HEAD_COLUMNS, belongs, here, labelled, once, whole
+from .asking import ACCESS_MARK, HEAD_COLUMNS, belongs, here, labelled, once, unindexed, whole
 
 D, C, T = Deployments.table, ReleaseCandidates.table, Tokens.table
 E, P = Environments.table, Projects.table
@@ -79,7 +79,9 @@ DEPLOYMENT = Statement(
 
 
 def _filtered(*names: str) -> Statement:
-    filters = (D.c[name] == bindparam(name) for name in names)
+    of_version = "release_candidate_version" in names
+    columns = {name: unindexed(D.c[name]) if name == "status" and of_version else D.c[name] for name in names}
+    filters = (column == bindparam(name) for name, column in columns.items())
     page = select(*whole(D)).where(*_IN_ENVIRONMENT, *filters).order_by(D.c.number.desc())
     return Statement(_with_deployments(page.limit(bindparam("one_more")).offset(bindparam("skipped"))))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, literal_column, select, true, union_all
 from sqlalchemy.sql.elements import Label
@@ -16,12 +16,11 @@ from ..projections.release_candidates import ReleaseCandidates
 from ..projections.running_periods import NEWEST, RunningPeriods
 from ..store import Statement
 from ..store.schema import PEOPLE, STREAMS
-from .asking import ACCESS_MARK, HEAD_COLUMNS, anchor, belongs, here, labelled, whole
+from .asking import ACCESS_MARK, HEAD_COLUMNS, anchor, belongs, here, labelled, unindexed, whole
 from .keeping import KEY_COLUMNS, with_key
 
-HISTORY_PAGE = 50
-NEARBY = 50
-ATTEMPTS_PAGE = 10
+HISTORY_PAGE: Final = 50
+NEARBY: Final = 50
 D, C = Deployments.table, ReleaseCandidates.table
 E, P = Environments.table, Projects.table
 R = RunningPeriods.table
@@ -150,7 +149,6 @@ NEIGHBOURS = Statement(
     .where(*_HERE, D.c.number > _CENTRE - NEARBY, D.c.number <= _CENTRE + NEARBY)
     .order_by(D.c.number)
 )
-NUMBERED = Statement(select(*labelled(D, "deployment")).where(*_HERE, D.c.number == bindparam("number")))
 # The deployments of a version, as `known_versions` has them, and the row of each, if it is there.
 ATTEMPTS = Statement(
     select(*labelled(K, "known"), *labelled(D, "deployment"))
@@ -164,15 +162,15 @@ ATTEMPTS = Statement(
         K.c.number <= bindparam("last"),
     )
     .order_by(K.c.number)
-    .limit(ATTEMPTS_PAGE)
+    .limit(bindparam("rows"))
 )
 SUCCESS_OF = Statement(
     select(*labelled(D, "deployment"))
-    .where(*_HERE, D.c.release_candidate_version == bindparam("version"), D.c.status == "success")
+    .where(*_HERE, D.c.release_candidate_version == bindparam("version"), unindexed(D.c.status) == "success")
     .order_by(D.c.number.desc())
     .limit(1)
 )
-KNOWN = Statement(
+KNOWN_PAGE = Statement(
     select(*labelled(K, "known"))
     .where(
         *here(K, "of_stream"),

@@ -179,7 +179,7 @@ def _rows(table: Table, which: str) -> str:
 
 @cache
 def _remove(table: Table, which: str, kind: str) -> Statement:
-    keys = ", ".join(quoted(column.name) for column in table.primary_key)  # in the order of which they were written
+    keys = ", ".join(quoted(column.name) for column in table.primary_key)  # about the order in which they were written
     name, rows = quoted(table.name), f"{_rows(table, which)} ORDER BY {keys} LIMIT :at_once"
     if kind == "postgresql":
         return Statement(text(f"DELETE FROM {name} WHERE ctid = ANY (ARRAY(SELECT ctid {rows}))"))  # noqa: S608

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, Final, Protocol
 
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, text, update
+from sqlalchemy.schema import CreateTable
 
 from ..errors import SchemaMismatch
 from . import failures
@@ -128,7 +129,9 @@ def _make(connection: Connection, projection: ReadModel) -> None:
     if kind is not None:
         connection.exec_driver_sql(drop_statement(kind, table))
     free_names(connection, table)
-    table.create(connection)
+    connection.execute(CreateTable(table))
+    for index in sorted(table.indexes, key=lambda index: str(index.name)):  # a database may choose by their order
+        index.create(connection)
     _register(connection, projection)
 
 
