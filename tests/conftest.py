@@ -1,5 +1,6 @@
 """Databases for the tests, and the quiet in which they run."""
 
+import gc
 import os
 import shutil
 import sqlite3
@@ -32,6 +33,13 @@ settings.register_profile(
 )
 settings.register_profile("soak", settings.get_profile("default"), max_examples=3_000, derandomize=False)
 settings.load_profile("default")
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: garbage is looked for among what tests make, a tenth of the time is saved."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 @pytest.fixture(autouse=True)
