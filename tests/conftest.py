@@ -23,6 +23,9 @@ collect_ignore = ["sample_plugin"]
 # Files of tests are synced all the time, which is what a disk shared with others is slowest at.
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(quick_folder()))
 
+# The programs that tests start need not compile the same modules each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A slow machine is no failure. In CI the examples are the same at every run: a red run can be repeated.
 settings.register_profile(
     "default",

@@ -4,26 +4,29 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from alembic import command
 from alembic.script import ScriptDirectory
 
 from release_ledger.projection.upgrade import upgrade, upgrade_tables
-from release_ledger.store import open_store
+from release_ledger.store import open_store, revisions
 from release_ledger.store import upgrade as store_upgrade
 from release_ledger.store.database import Database
+from release_ledger.store.schema import NEWEST_REVISION
 from tests.support.schemas import schema_of
 
-CONFIG = store_upgrade._config(store_upgrade._MIGRATIONS)
+CONFIG = revisions.config_of(revisions.MIGRATIONS)
 SCRIPTS = list(ScriptDirectory.from_config(CONFIG).walk_revisions("base", "heads"))
 EARLIER = [None, *(script.revision for script in reversed(SCRIPTS))]
+
+
+def test_the_newest_revision_is_known_without_alembic() -> None:
+    """It is written down once more, in the schema that queries see."""
+    assert ScriptDirectory.from_config(CONFIG).get_current_head() == NEWEST_REVISION
 
 
 def migrate(database: Database, revision: str) -> None:
     """What a release that knew no more than this revision made."""
     with store_upgrade.upgrading(database) as connection:
-        config = store_upgrade._config(store_upgrade._MIGRATIONS)
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+        revisions.migrate(connection, revision)
 
 
 @pytest.fixture

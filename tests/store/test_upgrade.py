@@ -16,7 +16,7 @@ from release_ledger.errors import LedgerUnavailable, SchemaMismatch
 from release_ledger.events import DeploymentRequested
 from release_ledger.projection import Projection, Rows, installed, on, read_model, verify
 from release_ledger.projection.upgrade import upgrade, upgrade_tables
-from release_ledger.store import Store, open_store
+from release_ledger.store import Store, open_store, revisions
 from release_ledger.store import upgrade as store_upgrade
 from release_ledger.store.store import head_of
 from release_ledger.store.upgrade import check_schema
@@ -53,7 +53,7 @@ def complaint(url: str) -> str:
 
 
 def newest_revision() -> str | None:
-    return store_upgrade._scripts(store_upgrade._MIGRATIONS)[0]
+    return revisions.scripts(revisions.MIGRATIONS)[0]
 
 
 @pytest.fixture
@@ -62,7 +62,8 @@ def next_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.Monk
     folder = shutil.copytree(Path(release_ledger.migrations.__file__).parent, tmp_path / "migrations")
     source = f'revision = "next"\ndown_revision = "{newest_revision()}"\n\n\ndef upgrade():\n    pass\n'
     (folder / "versions" / "next.py").write_text(source)
-    monkeypatch.setattr(store_upgrade, "_MIGRATIONS", str(folder))
+    monkeypatch.setattr(revisions, "MIGRATIONS", str(folder))
+    monkeypatch.setattr(store_upgrade, "NEWEST_REVISION", "next")
     return monkeypatch
 
 

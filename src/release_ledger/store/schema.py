@@ -8,6 +8,7 @@ the projections whose rows of this stream are complete at `version`; whatever is
 from __future__ import annotations
 
 from functools import cache
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
@@ -26,6 +27,7 @@ from sqlalchemy import (
 from .seal import SEAL
 
 METADATA = MetaData()
+NEWEST_REVISION: Final = "0004"  # of the migrations; those tables are described here
 
 STREAMS = Table(
     "streams",

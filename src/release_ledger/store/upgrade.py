@@ -7,38 +7,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-from typing import Final
+from typing import Final, cast
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import LedgerUnavailable, SchemaMismatch
 from .database import Database
+from .schema import NEWEST_REVISION
 
 _LOCK: Final = 0x72656C6C  # the advisory lock of this program, on PostgreSQL
-_MIGRATIONS: Final = "release_ledger:migrations"
 UPGRADE_FIRST: Final = "run `release-ledger upgrade` first"
 
 
 def upgrade_schema(database: Database) -> None:
     """Bring the store's tables to what this release knows. Raises `SchemaMismatch` when they are newer."""
+    from . import revisions
+
     with upgrading(database) as connection:
-        _found_and_newest(connection)
-        config = _config(_MIGRATIONS)
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        revisions.found_and_newest(connection)
+        revisions.migrate(connection)
 
 
 def check_schema(database: Database) -> None:
     """Raise `SchemaMismatch`, saying what to do, unless the tables are those of this release."""
     try:
         with database.engine.connect() as connection:
-            found, newest = _found_and_newest(connection)
+            if _revision(connection) == NEWEST_REVISION:
+                return
+            from . import revisions
+
+            found, newest = revisions.found_and_newest(connection)
     except SQLAlchemyError as error:
         raise LedgerUnavailable() from error
     if found is None:
@@ -47,27 +46,12 @@ def check_schema(database: Database) -> None:
         raise SchemaMismatch(f"The database's schema is {found}, this release needs {newest}: {UPGRADE_FIRST}.")
 
 
-@cache
-def _scripts(location: str) -> tuple[str | None, frozenset[str]]:
-    """The newest revision among the migrations at this place, and all of them; they do not change while it runs."""
-    scripts = ScriptDirectory.from_config(_config(location))
-    return scripts.get_current_head(), frozenset(script.revision for script in scripts.walk_revisions())
-
-
-def _config(location: str) -> Config:
-    config = Config()
-    config.set_main_option("script_location", location)
-    config.set_main_option("path_separator", "os")
-    return config
-
-
-def _found_and_newest(connection: Connection) -> tuple[str | None, str | None]:
-    """The revision of the tables, if there are any, and the newest of this release; newer ones are refused."""
-    found = MigrationContext.configure(connection).get_current_revision()
-    newest, known = _scripts(_MIGRATIONS)
-    if found is not None and found not in known:
-        raise SchemaMismatch(f"The database's schema {found} is newer than this release knows: install a newer one.")
-    return found, newest
+def _revision(connection: Connection) -> str | None:
+    """The revision of the tables, if one can be read; without Alembic, whose import takes longer than most commands."""
+    try:
+        return cast(str | None, connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar())
+    except SQLAlchemyError:
+        return None
 
 
 @contextmanager
