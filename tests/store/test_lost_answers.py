@@ -14,10 +14,10 @@ import pytest
 
 from release_ledger.errors import LedgerUnavailable
 from release_ledger.projection import verify
-from release_ledger.store import Append, Conflict, Store
+from release_ledger.store import Append, Conflict, Params, Row, Statement, Store
 from release_ledger.store.database import Database
 from release_ledger.store.statement import Cursor
-from release_ledger.store.store import head_of
+from release_ledger.store.store import _RECORDED, head_of
 from tests.support.histories import (
     PRODUCTION,
     STAGING,
@@ -196,6 +196,27 @@ def test_the_first_try_is_still_at_work_when_another_stream_moves(store: Store, 
     with closing(Store(Lossy(upgraded_url, before=goes_on))) as lossy:
         positions = lossy.append(replace(made, unmoved=conditions))
     orphan.join()
+
+    assert len(positions) == 1
+    assert versions(store) == [1, 2]
+
+
+def test_the_first_try_lands_between_two_looks(store: Store, upgraded_url: str) -> None:
+    """The one that found nothing, and the next: it is ours all the same, and no conflict."""
+    append(store, requested(1), stream=STAGING)
+    conditions = [(STAGING, head_of(store, STAGING).mark)]
+    made = append_of(store, requested(1))
+    landing = [made]
+
+    class Late(Store):
+        def read(self, statement: Statement, params: Params) -> list[Row]:
+            rows = super().read(statement, params)
+            if statement is _RECORDED and landing:
+                store.append(landing.pop())
+            return rows
+
+    with closing(Late(Lossy(upgraded_url, before=lambda: append(store, succeeded(1), stream=STAGING)))) as late:
+        positions = late.append(replace(made, unmoved=conditions))
 
     assert len(positions) == 1
     assert versions(store) == [1, 2]

@@ -119,10 +119,11 @@ class Store:
             except Exception as error:
                 failure = Failure.CONFLICT if isinstance(error, Conflict) else failures.of(error)
                 if failure is Failure.CONFLICT:
+                    may_come = in_doubt and self._may_still_come(appends)  # asked first: it may come between the two
                     before = self._recorded_before(appends) if in_doubt else None
                     if before is not None:
                         return before
-                    if not in_doubt or not self._may_still_come(appends):
+                    if not may_come:
                         raise Conflict(appends[0].head.stream) from error
                 self._forget_what_is_lost(failure)
                 if failure is Failure.IN_DOUBT and not self.database.is_postgresql:
