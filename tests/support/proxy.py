@@ -17,7 +17,7 @@ Direction = Literal["to_server", "to_client"]
 Way = Literal["close", "reset", "silence"]
 AT_ONCE: Final = struct.pack("ii", 1, 0)  # SO_LINGER of 0 s: closing says RST, and what was not sent is lost
 PIECE: Final = 65_536
-TRIES: Final = 20
+TRIES: Final = 200  # seals have 17 to 20 digits: a longest exchange does not come again soon
 Came = TypeVar("Came")
 
 
