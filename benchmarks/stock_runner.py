@@ -13,26 +13,20 @@ from eventsourcing.postgres import PostgresTrackingRecorder
 from eventsourcing.projection import Projection, ProjectionRunner
 from psycopg import RawCursor
 from psycopg.rows import tuple_row
-from sqlalchemy import bindparam, select
 from sqlalchemy.engine import make_url
 
 from release_ledger.projection import environment_stream, installed
 from release_ledger.projection.alone import alone
 from release_ledger.projection.live import fold_live
 from release_ledger.projection.staging import remove
-from release_ledger.store import Head, Params, Row, Statement, open_store
+from release_ledger.store import Head, open_store
 from release_ledger.store.codec import event_of
-from release_ledger.store.schema import EVENTS
-from release_ledger.store.statement import POSTGRESQL, Cursor
+from release_ledger.store.statement import POSTGRESQL
+from release_ledger.store.store import CursorSource, events_after
 from release_ledger.store.transaction import write_rows
 
 WITHIN_S: Final = 120.0
 STREAM: Final = environment_stream("stock", "production")  # its rows lie beside those of histories
-_FIRST: Final = Statement(
-    select(EVENTS.c.version, EVENTS.c.topic, EVENTS.c.state)
-    .where(EVENTS.c.stream == bindparam("stream"), EVENTS.c.version <= bindparam("upto"))
-    .order_by(EVENTS.c.version)
-)
 
 
 class History(Aggregate):
@@ -64,21 +58,12 @@ class AllReadModels(PostgresTrackingRecorder):
             event = event_of(STREAM, version, topic, state.encode())
             rows: Any = RawCursor(cursor.connection, row_factory=tuple_row)
             head = self.head or Head(stream=STREAM)
-            folded = fold_live(head, [event], {}, _Inside(rows))
+            database: Any = self  # whose dialect is all that is used
+            folded = fold_live(head, [event], {}, CursorSource(database, rows))
             for change in folded.changes:
-                write_rows(self, rows, STREAM, head.generation, change)  # type: ignore[arg-type] # its dialect is used
+                write_rows(database, rows, STREAM, head.generation, change)
             self._insert_tracking(cursor, tracking)
         self.head = Head(stream=STREAM, version=version, folded=folded.folded)
-
-
-class _Inside:
-    """Rows as the transaction of a cursor sees them."""
-
-    def __init__(self, cursor: Cursor) -> None:
-        self._cursor = cursor
-
-    def read(self, statement: Statement, params: Params) -> list[Row]:
-        return statement.rows(self._cursor, POSTGRESQL, params)
 
 
 class Folds(Projection[AllReadModels]):
@@ -104,7 +89,7 @@ def stock_events_a_second(url: str, stream: str, events: int) -> float:
         "POSTGRES_PASSWORD": where.password or "",
     }
     with closing(open_store(url, pool_size=1)) as store:
-        first = store.read(_FIRST, {"stream": stream, "upto": events})
+        first = list(events_after(store, stream, upto=events))
         with Ledger(env) as application:
             history = History()
             for row in first:

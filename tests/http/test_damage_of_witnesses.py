@@ -237,28 +237,25 @@ def test_what_the_state_knows_is_in_the_list_of_its_status(
         assert [each["number"] for each in anew.deployments(query)] == listed
 
 
-@pytest.mark.parametrize("past", ["", "&as_of_version=11"])
+@pytest.mark.parametrize("past", ["", "&as_of_version={}"])
+@pytest.mark.parametrize(
+    ("more", "version", "place", "lost"), [([], 7, "", 2), (["B-rc1", "B-rc1"], 11, "&per_page=1&page=2", 4)]
+)
 def test_no_deployment_of_a_version_is_missing_from_its_list(
-    upgraded_url: str, service: Service, production: EnvironmentClient, past: str
+    upgraded_url: str,
+    service: Service,
+    production: EnvironmentClient,
+    more: list[str],
+    version: int,
+    place: str,
+    lost: int,
+    past: str,
 ) -> None:
-    """Nor from the middle, on whatever page."""
-    production.ran("B-rc1", "B-rc1")
-    query = f"?release_candidate_version=B-rc1&per_page=1&page=2{past}"
+    """Not the newest, although a newer one of another version is there; nor from the middle, on whatever page."""
+    production.ran(*more)
+    query = f"?release_candidate_version=B-rc1{place}{past.format(version)}"
     whole = production.deployments(query)
-    service.run("delete from deployments where number = 4")
-
-    with begun_anew(upgraded_url, production) as (_, anew):
-        assert anew.deployments(query) == whole != []
-
-
-@pytest.mark.parametrize("past", ["", "&as_of_version=7"])
-def test_the_newest_deployment_of_a_version_is_in_its_list(
-    upgraded_url: str, service: Service, production: EnvironmentClient, past: str
-) -> None:
-    """One that is lost is missed, although a newer one of another version is there."""
-    query = f"?release_candidate_version=B-rc1{past}"
-    whole = production.deployments(query)
-    service.run("delete from deployments where number = 2")
+    service.run(f"delete from deployments where number = {lost}")
 
     with begun_anew(upgraded_url, production) as (_, anew):
         assert anew.deployments(query) == whole != []

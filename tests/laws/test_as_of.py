@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -68,13 +68,6 @@ class Questions:
 
 
 Then = dict[tuple[str, int], tuple[str, Questions, Answers]]
-
-
-@pytest.fixture
-def ledger(upgraded_url: str) -> Iterator[Ledger]:
-    opened = Ledger.open(upgraded_url, pool_size=2)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

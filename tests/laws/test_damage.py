@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Integer, SmallInteger, Table, bindparam, delete, select, update
 
 from release_ledger.environment import Settings
-from release_ledger.errors import Refusal
 from release_ledger.ledger import Caller, Ledger
 from release_ledger.ledger.remembered import Remembered
 from release_ledger.projection import installed, mend, own_columns, project_stream
@@ -57,13 +54,6 @@ damages = st.builds(
     which=st.none() | st.integers(0, 5),
 )
 cuts = st.sampled_from([(version, commit) for version in VERSIONS for commit in (commit_of(version), "f" * 40)])
-
-
-@pytest.fixture
-def ledger(upgraded_url: str) -> Iterator[Ledger]:
-    opened = Ledger.open(upgraded_url, pool_size=2)
-    yield opened
-    opened.close()
 
 
 @FEW
@@ -113,10 +103,7 @@ def answered(ledger: Ledger, project: str) -> Any:
 
 
 def cut_again(ledger: Ledger, project: str, version: str, commit: str) -> Any:
-    try:
-        return ledger.cut_release_candidate(project, version, repo=REPO, commit=commit, by=CI)[0]
-    except Refusal as refusal:
-        return refusal.code
+    return said(ledger.cut_release_candidate, project, version, repo=REPO, commit=commit, by=CI)
 
 
 def recorded(ledger: Ledger, project: str) -> list[list[tuple[Any, ...]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,13 +21,6 @@ from release_ledger.testing.histories import ENVIRONMENTS, Step, begin, carry_ou
 PROJECTS = itertools.count(1)
 FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 BY = Caller(recorded_by="tests")
-
-
-@pytest.fixture
-def ledger(upgraded_url: str) -> Iterator[Ledger]:
-    opened = Ledger.open(upgraded_url, pool_size=2)
-    yield opened
-    opened.close()
 
 
 @FEW

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -56,13 +55,6 @@ class OneProject(Store):
     def read(self, statement: Statement, params: Params) -> list[Row]:
         rows = super().read(statement, params)
         return [row for row in rows if row.get("stream") in (None, *self.streams)]
-
-
-@pytest.fixture
-def ledger(upgraded_url: str) -> Iterator[Ledger]:
-    opened = Ledger.open(upgraded_url, pool_size=2)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
